@@ -1,0 +1,127 @@
+"""The lab's hosts: systemd containers with sshd, each at an address of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import time
+from ipaddress import AddressValueError, IPv4Address
+
+from lab import access, images, network, podman
+from lab.settings import CACHES, DEFAULT_IMAGE, NETWORK, SUBNET, LabError, address, lab_dir
+from lab.shell import run
+
+ADDRESS = "codetr-lab.address"
+PREFIX = "codetr-lab-host-"
+START_SECONDS = 90
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def running() -> dict[str, IPv4Address]:
+    """Return the hosts that run, by name, with their addresses."""
+    return {
+        name.removeprefix(PREFIX): IPv4Address(entry["Labels"][ADDRESS])
+        for name, entry in podman.containers(everything=False).items()
+        if name.startswith(PREFIX)
+    }
+
+
+def choose_address(name: str, wanted: str | None, taken: dict[str, IPv4Address]) -> IPv4Address:
+    """Return the address for a new host: the wanted one, or the name's own.
+
+    Raises:
+        LabError: it is none of the lab's network, or another host has it.
+    """
+    try:
+        chosen = IPv4Address(wanted) if wanted else address(name, taken.values())
+    except AddressValueError as error:
+        raise LabError(f"{wanted!r} is not an IPv4 address.") from error
+    if chosen not in SUBNET:
+        raise LabError(f"{chosen} is not on the lab's network {SUBNET}: choose an address from it.")
+    for other, its in taken.items():
+        if its == chosen:
+            raise LabError(f"{chosen} belongs to the host {other}: destroy that one or choose another address for {name}.")
+    return chosen
+
+
+def volumes() -> list[str]:
+    """Make the folders that all hosts share and return podman's arguments for them."""
+    arguments = []
+    for below, inside, owner in CACHES:
+        folder = lab_dir() / below
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chown(folder, owner, owner)
+        arguments += ["--volume", f"{folder}:{inside}"]
+    return arguments
+
+
+def create(name: str, *, image: str = DEFAULT_IMAGE, address: str | None = None) -> str:
+    """Start the host called name, unless it runs, and wait until ssh answers.
+
+    Returns:
+        A line that says what was done. It starts with "name: created" only where a host was made.
+    """
+    if not NAME.fullmatch(name):
+        raise LabError(f"{name!r} is no host name: use lower-case letters, digits and dashes.")
+    with network.lock():
+        full = images.ensure(image)
+        network.ensure()
+        taken = running()
+        if name in taken:
+            access.write(taken)
+            return f"{name}: runs at {taken[name]}"
+        chosen = choose_address(name, address, taken)
+        container = PREFIX + name
+        # One that stopped, or never started, is no use: a host's state is what the run under test made of it.
+        remove(name)
+        podman.call(
+            "run", "--detach", "--name", container, "--hostname", name, "--systemd=always", "--shm-size=1g",
+            "--label", podman.LABEL_ARGUMENT, "--label", f"{ADDRESS}={chosen}",
+            "--network", NETWORK, "--ip", str(chosen), *volumes(), full,
+        )  # fmt: skip
+        access.write({**taken, name: chosen})
+    try:
+        wait(name)
+    except LabError as error:
+        raise LabError(f"{error}\nIt is left running: look with `podman exec -it {container} bash`.") from error
+    return f"{name}: created at {chosen} from {full}"
+
+
+def wait(name: str, seconds: float = START_SECONDS) -> None:
+    """Wait until systemd has started the host and ssh answers.
+
+    Raises:
+        LabError: neither happened within seconds, or systemd ended in another state than running or degraded.
+    """
+    # `degraded` passes: a container may not run each unit of the distribution, and a role that broke one is the tests' business.
+    question = "systemctl is-system-running --wait || true"
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            state = run(["ssh", "-F", access.ssh_config_path(), name, question], timeout=seconds).strip()
+            break
+        except LabError as error:
+            if time.monotonic() > deadline:
+                raise LabError(f"The host {name} does not answer by ssh after {seconds:.0f} seconds: {error}") from error
+            time.sleep(0.2)
+    if state not in ("running", "degraded"):
+        raise LabError(f"systemd on the host {name} is in the state {shlex.quote(state)}.")
+
+
+def destroy(name: str) -> bool:
+    """Remove the host called name and return whether there was one."""
+    with network.lock():
+        if PREFIX + name not in podman.containers():
+            return False
+        taken = running()
+        network.refuse_foreign()
+        remove(name)
+        taken.pop(name, None)
+        access.write(taken)
+    return True
+
+
+def remove(name: str) -> None:
+    """Remove the container of the host called name, if there is one."""
+    podman.call("rm", "--force", "--ignore", "--time", "0", PREFIX + name)

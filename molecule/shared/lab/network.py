@@ -1,0 +1,66 @@
+"""The lab's network, one per machine, and the checkout that it belongs to."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import podman
+from lab.settings import GATEWAY, LABEL, NETWORK, SUBNET, LabError, lab_dir
+
+OWNER = f"{LABEL}.dir"
+
+
+@contextmanager
+def lock() -> Iterator[None]:
+    """Hold the lab of this folder for one command at a time: scenarios may run side by side."""
+    path = lab_dir() / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def owner() -> Path | None:
+    """Return the folder of the lab that is up on this machine, or None."""
+    if not podman.exists("network", NETWORK):
+        return None
+    return Path(podman.inspect("network", NETWORK)["labels"].get(OWNER, ""))
+
+
+def refuse_foreign() -> None:
+    """Stop where another checkout's lab is up: its hosts would have the same names and addresses.
+
+    Raises:
+        LabError: it is another's, and that folder still exists.
+    """
+    other = owner()
+    if other is not None and other != lab_dir() and other.is_dir():
+        raise LabError(
+            f"The lab of {other} is up on this machine. End it with `lab down` in that checkout, "
+            f"or share it: export CODETR_LAB_DIR={other}"
+        )
+
+
+def ensure() -> None:
+    """Make the network unless it is there; one that a deleted checkout left behind is replaced."""
+    refuse_foreign()
+    current = owner()
+    if current == lab_dir():
+        return
+    if current is not None:
+        remove()
+    podman.call(
+        "network", "create", "--label", podman.LABEL_ARGUMENT, "--label", f"{OWNER}={lab_dir()}",
+        "--subnet", str(SUBNET), "--gateway", str(GATEWAY), NETWORK,
+    )  # fmt: skip
+
+
+def remove() -> None:
+    """Remove the lab's containers and its network."""
+    for name in podman.containers():
+        podman.call("rm", "--force", "--time", "0", name)
+    if podman.exists("network", NETWORK):
+        podman.call("network", "rm", NETWORK)

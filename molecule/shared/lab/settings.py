@@ -1,0 +1,82 @@
+"""Names, addresses and places of the lab. Data and pure functions only."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Collection
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+LABEL = "codetr-lab"
+NETWORK = "codetr-lab"
+SUBNET = IPv4Network("10.213.77.0/24")
+GATEWAY = SUBNET[1]
+MIRROR_ADDRESS = SUBNET[2]
+MIRROR = "codetr-lab-mirror"
+BASE_URL = f"http://{MIRROR_ADDRESS}"
+
+# The user that the lab's hosts are reached as: an ordinary cloud account, with sudo that asks for no password.
+USER = "lab"
+UID = 1000
+
+CODENAME = "bookworm"
+DEFAULT_IMAGE = "debian12"
+IMAGE_PREFIX = "localhost/codetr-lab"
+
+NEEDED_BYTES = 12 * 1024**3
+
+# Folders of the lab that every host shares: (below the lab's folder, in the host, owner of it).
+CACHES = (
+    ("cache/apt", "/var/cache/apt/archives", 0),
+    ("cache/pip", "/var/cache/codetr-lab/pip", UID),
+)
+
+# Hosts that always have the same address. Any other name gets one by address().
+ADDRESSES = {
+    "demo": 10,
+    "default": 11,
+    "preflight": 12,
+    "miniconda": 13,
+    "codetr-env": 14,
+    "codetr-packages": 15,
+    "codetr-repo": 16,
+    "codetr-datasets": 17,
+    "codetr-workspace": 18,
+    "nvidia-driver": 19,
+    "cuda-toolkit": 20,
+}
+FIRST_FREE = 32
+LAST_FREE = 254
+
+
+class LabError(Exception):
+    """The lab cannot go on; the message is a sentence that says what to do."""
+
+
+def repository() -> Path:
+    """Return the root of the checkout that this package is part of."""
+    return Path(__file__).resolve().parents[3]
+
+
+def lab_dir() -> Path:
+    """Return the folder that holds everything of the lab: CODETR_LAB_DIR, or .lab in the checkout."""
+    chosen = os.environ.get("CODETR_LAB_DIR")
+    if not chosen:
+        return repository() / ".lab"
+    if not Path(chosen).is_absolute():
+        raise LabError(f"CODETR_LAB_DIR is {chosen!r}: give it as an absolute path.")
+    return Path(chosen)
+
+
+def address(name: str, taken: Collection[IPv4Address] = ()) -> IPv4Address:
+    """Return the address of the host called name, the same in every run as long as no one else has it in taken."""
+    if name in ADDRESSES:
+        return SUBNET[ADDRESSES[name]]
+    count = LAST_FREE - FIRST_FREE + 1
+    start = zlib.crc32(name.encode()) % count
+    for step in range(count):
+        candidate = SUBNET[FIRST_FREE + (start + step) % count]
+        if candidate not in taken:
+            return candidate
+    raise LabError(f"All {count} addresses of the lab are taken: remove hosts with `lab down`.")

@@ -1,0 +1,13 @@
+"""A stand-in for conda, made by a test lab. It understands a few commands and rejects all others."""
+
+from __future__ import annotations
+
+__version__ = "@CONDA_VERSION@"
+
+
+class CondaError(Exception):
+    """A command cannot go on. `name` is the word that conda puts before the message."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name

@@ -1,0 +1,7 @@
+"""`python -m conda`."""
+
+import sys
+
+from conda.cli import main
+
+sys.exit(main())

@@ -1,0 +1,107 @@
+"""What is known of an environment from its own files: packages, history, and the user's list of environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from importlib.metadata import distributions
+from pathlib import Path
+
+from conda import CondaError, __version__
+
+
+def is_environment(prefix: Path) -> bool:
+    """True for a folder that conda would call an environment."""
+    return (prefix / "conda-meta" / "history").is_file()
+
+
+def require_environment(prefix: Path) -> None:
+    """Raise conda's own complaint when a folder is not an environment."""
+    if not is_environment(prefix):
+        raise CondaError("EnvironmentLocationNotFound", f"Not a conda environment: {prefix}")
+
+
+def records(prefix: Path) -> list[dict[str, object]]:
+    """What conda-meta says of each package that conda linked."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((prefix / "conda-meta").glob("*.json"))]
+
+
+def listing(prefix: Path) -> list[dict[str, object]]:
+    """The packages of an environment as `conda list --json` gives them; those that pip installed belong to channel pypi."""
+    rows = [_row(record) for record in records(prefix)]
+    known = {row["name"] for row in rows}
+    for site_packages in sorted((prefix / "lib").glob("python3*/site-packages")):
+        for found in distributions(path=[str(site_packages)]):
+            name = re.sub(r"[-_.]+", "-", found.metadata["Name"] or "").lower()
+            if name and name not in known:
+                known.add(name)
+                rows.append(_pypi_row(name, found.version))
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _row(record: dict[str, object]) -> dict[str, object]:
+    channel = str(record.get("channel") or "").rstrip("/")
+    return {
+        "base_url": channel,
+        "build_number": record["build_number"],
+        "build_string": record["build"],
+        "channel": channel.rpartition("/")[2],
+        "dist_name": f"{record['name']}-{record['version']}-{record['build']}",
+        "name": record["name"],
+        "platform": record["subdir"],
+        "version": record["version"],
+    }
+
+
+def _pypi_row(name: str, version: str) -> dict[str, object]:
+    return {
+        "base_url": "https://conda.anaconda.org/pypi",
+        "build_number": 0,
+        "build_string": "pypi_0",
+        "channel": "pypi",
+        "dist_name": f"{name}-{version}-pypi_0",
+        "name": name,
+        "platform": "pypi",
+        "version": version,
+    }
+
+
+def write_history(prefix: Path, before: Iterable[dict[str, object]], specs: Iterable[str]) -> None:
+    """Append one revision to conda-meta/history: time, command, what went and came, what was asked for.
+
+    It comes last, as with conda: a folder with packages and no history is half done.
+    """
+    umask = os.umask(0o022)
+    os.umask(umask)
+    for path in (prefix / "conda-meta").glob("*.json"):
+        # rattler writes records for the owner's eyes only; conda leaves it to the umask.
+        path.chmod(0o666 & ~umask)
+    old, new = _dists(before), _dists(records(prefix))
+    lines = [time.strftime("==> %Y-%m-%d %H:%M:%S <=="), f"# cmd: {shlex.join(sys.argv)}", f"# conda version: {__version__}"]
+    lines += [f"-{dist}" for dist in sorted(old - new)] + [f"+{dist}" for dist in sorted(new - old)]
+    lines.append(f"# update specs: {list(specs)}")
+    with (prefix / "conda-meta" / "history").open("a", encoding="utf-8") as history:
+        history.write("\n".join(lines) + "\n")
+
+
+def _dists(linked: Iterable[dict[str, object]]) -> set[str]:
+    return {f"{row['channel']}/{row['platform']}::{row['dist_name']}" for row in map(_row, linked)}
+
+
+def register(prefix: Path, *, present: bool) -> None:
+    """Add an environment to ~/.conda/environments.txt, or take it out; a home that cannot be written to is only worth a warning."""
+    path = Path("~/.conda/environments.txt").expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        if (str(prefix) in lines) == present:
+            return
+        lines = [*lines, str(prefix)] if present else [line for line in lines if line != str(prefix)]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        print(f"WARNING: unable to register environment {prefix} in {path}: {error.strerror}", file=sys.stderr)

@@ -1,0 +1,37 @@
+"""Probe a host and plan what is to be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction, refusal
+
+DOCUMENTATION = r"""
+name: codetr_plan
+short_description: Probe a host and plan what is to be done
+description: One round trip on a finished host, one more where something is to be fetched. Fails with every problem at once before the host is touched.
+options:
+  finished:
+    description: Fail, and say what is left, unless the plan has nothing to do.
+    type: bool
+    default: false
+author: codetr-provision
+"""
+
+
+class ActionModule(PlanningAction):
+    """Returns the plan and what roles need with it."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Never changed."""
+        result = super().run(tmp, task_vars)
+        self.validate_argument_spec(argument_spec={"finished": {"type": "bool", "default": False}})
+        made = self.make_plan(task_vars or {}, reach=not self._task.args.get("finished"))
+        plan = made["plan"]
+        if plan["problems"]:
+            raise AnsibleActionFail(refusal(plan["problems"]), result={**result, "problems": plan["problems"]})
+        left = [f"{name}: {stage['action']}, {stage['reason']}" for name, stage in plan["stages"].items() if stage["todo"]]
+        if self._task.args.get("finished") and left:
+            raise AnsibleActionFail("The run ended, and the host still differs from the plan: " + "; ".join(left) + ". Run again with -v and report this.")
+        return {**result, "changed": False, **made}

@@ -1,0 +1,55 @@
+"""Compare a host with one stage of the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleActionFail
+from ansible_collections.codetr.provision.plugins.module_utils.plan.build import STAGES
+from ansible_collections.codetr.provision.plugins.plugin_utils.base import PLAN_VARIABLE, PlanningAction, plain, refusal
+
+DOCUMENTATION = r"""
+name: codetr_stage
+short_description: Compare a host with one stage of the plan
+description:
+  - The one task of each role that says whether the role changes something, in check mode and out of it.
+  - Takes the plan that role preflight registered; with none at hand it probes and plans itself, so that each role works alone.
+options:
+  stage:
+    description: The stage's name.
+    type: str
+    required: true
+author: codetr-provision
+"""
+
+
+class ActionModule(PlanningAction):
+    """Returns the stage and what the role's tasks need with it."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Changed when the stage has something to do; the difference is what the plan says."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        self.validate_argument_spec(argument_spec={"stage": {"type": "str", "required": True, "choices": list(STAGES)}})
+        name = self._task.args["stage"]
+        made = variables.get(PLAN_VARIABLE)
+        if not isinstance(made, dict) or "plan" not in made:
+            made = self.make_plan(variables)
+        plan = made["plan"]
+        # Alone, a role answers for itself and for the host; in the whole site a plan with any problem never gets this far.
+        problems = [item for item in plan["problems"] if item["stage"] in (name, "preflight")]
+        if problems:
+            raise AnsibleActionFail(refusal(problems))
+        stage = plan["stages"][name]
+        handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}
+        if name == "workspace":
+            handed["stages"] = {other: {key: entry[key] for key in ("action", "version", "stand_in")} for other, entry in plan["stages"].items()}
+        result.update(handed, changed=stage["todo"], todo=stage["todo"], stage=stage, stack=plan["stack"])
+        if stage["todo"]:
+            result["diff"] = {"before_header": name, "after_header": f"{name} ({stage['action']})", "before": _text(stage["before"]), "after": _text(stage["after"])}
+        return result
+
+
+def _text(value: dict[str, Any]) -> str:
+    return str(yaml.safe_dump(plain(value), sort_keys=True, width=200)) if value else ""

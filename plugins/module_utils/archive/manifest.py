@@ -1,0 +1,58 @@
+"""The manifest of a folder: what it was extracted from. Written before the folder gets its name, so a folder without one is not ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.archive.members import Selection
+
+
+def identity(sha256: str, selection: Selection) -> dict[str, Any]:
+    """What must be equal for a folder to be the wanted one."""
+    only = None
+    if selection.only is not None:
+        only = hashlib.sha256("\n".join(sorted(selection.only)).encode()).hexdigest()
+    return {"sha256": sha256, "members": selection.below, "strip": selection.strip, "only": only}
+
+
+def read(path: str) -> dict[str, Any] | None:
+    """The manifest, or None where there is none that can be read."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            found = json.load(handle)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write(path: str, manifest: dict[str, Any]) -> None:
+    """Replace the manifest as a whole, on the disk before this returns."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    draft = f"{path}.new"
+    with open(draft, "w", encoding="utf-8") as handle:
+        json.dump(manifest, handle, indent=1, sort_keys=True)
+        handle.write("\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(draft, path)
+
+
+def files_below(folder: str) -> dict[str, int]:
+    """Size in bytes of every file below the folder, by relative path."""
+    found: dict[str, int] = {}
+    for base, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(base, name)
+            found[os.path.relpath(path, folder)] = os.lstat(path).st_size
+    return found
+
+
+def describes(manifest: dict[str, Any] | None, wanted: dict[str, Any], folder: str) -> bool:
+    """Whether the folder is the wanted one and still has as many files and bytes as when it was made."""
+    if manifest is None or not os.path.isdir(folder) or any(manifest.get(key) != value for key, value in wanted.items()):
+        return False
+    files = files_below(folder)
+    return len(files) == manifest.get("files") and sum(files.values()) == manifest.get("bytes")

@@ -1,0 +1,1 @@
+"""One artifact to one path: download, check, put in place. Runs on the host, standard library only."""

@@ -1,0 +1,36 @@
+"""A progress file: one line of JSON, replaced as a whole, so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+SECONDS_BETWEEN = 0.5
+
+
+class Progress:
+    """Writes ``{"phase", "done", "total", "rate"}`` (items or bytes, and the same per second) to ``path``; nothing where that is empty.
+
+    Progress is a courtesy: a path that cannot be written never fails the work itself.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._last = 0.0
+        self._phase = ""
+
+    def report(self, phase: str, done: int, total: int | None, rate: float | None = None) -> None:
+        """Replace the line, at most every half second unless the phase changes or it is the last one."""
+        now = time.monotonic()
+        if not self.path or (phase == self._phase and done != total and now - self._last < SECONDS_BETWEEN):
+            return
+        self._last, self._phase = now, phase
+        line = json.dumps({"phase": phase, "done": done, "total": total, "rate": None if rate is None else int(rate)})
+        draft = f"{self.path}.new"
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+            with open(draft, "w", encoding="utf-8") as handle:
+                handle.write(line + "\n")
+            os.replace(draft, self.path)

@@ -1,0 +1,73 @@
+"""State and wishes to a plan: pure, so that it is tested on tables with no host at all."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.plan import datasets, env, miniconda, packages, preflight, repo, stack, workspace
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
+
+STAGES: dict[str, ModuleType] = {
+    "preflight": preflight, "miniconda": miniconda, "env": env, "packages": packages, "repo": repo, "datasets": datasets, "workspace": workspace,
+}
+RECORDED_SECTIONS = tuple(name for name in STAGES if name != "preflight")
+
+
+def context(wishes: dict[str, Any], catalog: dict[str, Any], stack_name: str, owner: dict[str, Any] | None = None) -> Context:
+    """The context of a plan. Without ``owner`` it is good for ``ask`` only.
+
+    Args:
+        catalog: ``{"stacks", "artifacts", "edits", "wheels", "local", "pip_index"}``, see ``plugin_utils/catalog.py``.
+        owner: who owns everything, as the probe found the account.
+    """
+    who = owner or {}
+    return Context(
+        prefix=wishes["provision_prefix"].rstrip("/") or "/", user=who.get("name", ""), group=who.get("group", ""), home=who.get("home", ""),
+        stack={"name": stack_name, **catalog["stacks"][stack_name]}, artifacts=catalog["artifacts"], edits=catalog["edits"], wheels=catalog["wheels"],
+        pip_index=catalog["pip_index"], local=catalog["local"],
+    )
+
+
+def questions(wishes: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]:
+    """What codetr_probe is asked, for all sections at once."""
+    ctx = context(wishes, catalog, next(iter(catalog["stacks"])))
+    asked = {name: STAGES[name].ask(wishes, ctx) for name in RECORDED_SECTIONS}
+    prefix = ctx.prefix
+    paths = {
+        *preflight.folders_of(prefix), miniconda.prefix_of(wishes, ctx), env.prefix_of(wishes, ctx), repo.dest_of(wishes, ctx),
+        *(path for name in RECORDED_SECTIONS for path in asked[name].get("paths", [])),
+        wishes["codetr_datasets_root"] or f"{prefix}/data",
+    }
+    names = {name for module in STAGES.values() for name in module.APT} | {new for table in packages.APT_RENAMED.values() for new in table.values()}
+    base = {"owner": wishes["provision_user"], "paths": sorted(paths), "apt": sorted(names), "receipts": f"{prefix}/receipts"}
+    return {"base": base, **asked}
+
+
+def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]:
+    """The plan of a host.
+
+    Args:
+        state: what codetr_probe returned, and ``controller_epoch`` (seconds).
+        wishes: all variables of all roles, coerced.
+        catalog: see ``context``.
+
+    Returns:
+        ``{"stack", "stack_reason", "stages": {name: stage}, "problems", "warnings", "needs"}``; a host with problems is not to be touched.
+    """
+    name, why, problems = stack.choose(state, wishes["codetr_stack"])
+    owner = state["user"]["owner"]
+    ctx = context(wishes, catalog, name, owner)
+    stages: list[Stage] = []
+    for section, module in STAGES.items():
+        stage = module.plan(state, wishes, ctx)
+        ctx.earlier[section] = stage
+        stages.append(stage)
+    problems = [*problems, *(item for stage in stages for item in stage.problems), *preflight.judge_room(stages, state)]
+    ignored = [item for item in problems if item["stage"] == "preflight" and wishes["preflight_only_warn"]]
+    return {
+        "stack": name, "stack_reason": why, "stages": {stage.stage: stage.as_dict() for stage in stages},
+        "problems": [item for item in problems if item not in ignored],
+        "warnings": [*(f"{stage.stage}: {text}" for stage in stages for text in stage.warnings), *(f"{item['stage']}: {item['what']}" for item in ignored)],
+        "needs": [{**need, "stage": stage.stage} for stage in stages if stage.todo for need in stage.needs],
+    }

@@ -1,0 +1,73 @@
+"""The Python environment: made by conda, as a venv over a given interpreter, or somebody's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.plan import miniconda
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
+
+APT: tuple[str, ...] = ()
+BYTES = 400_000_000
+
+
+def prefix_of(wishes: dict[str, Any], ctx: Context) -> str:
+    """Where the environment is or will be."""
+    if wishes["codetr_env_prefix"]:
+        return str(wishes["codetr_env_prefix"])
+    if wishes["codetr_env_manager"] == "conda":
+        return f"{miniconda.prefix_of(wishes, ctx)}/envs/{wishes['codetr_env_name']}"
+    return f"{ctx.prefix}/envs/{wishes['codetr_env_name']}"
+
+
+def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """Where to look for the environment, and which interpreter to ask for its version."""
+    return {"prefix": prefix_of(wishes, ctx), "interpreter": wishes["codetr_env_python"] if wishes["codetr_env_manager"] == "venv" else ""}
+
+
+def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
+    """Create, repair what was cut short, or keep; an environment with another Python is never replaced."""
+    here, prefix, manager, python = state["env"], prefix_of(wishes, ctx), wishes["codetr_env_manager"], ctx.stack["python"]
+    stage = Stage("env", version=f"Python {here['python'] or python}", params={"prefix": prefix, "python": f"{prefix}/bin/python", "manager": manager})
+    half = state["inprogress"].get("env") is not None
+    fits = here["python"] is not None and here["python"].split(".")[:2] == python.split(".")
+    if fits and not half:
+        stage.reason = f"Python {here['python']} is there"
+        return stage
+    if manager == "existing":
+        stage.problem(
+            f"codetr_env_manager is existing, and there is no Python {python} at {prefix}/bin/python" + (f" (it is {here['python']})" if here["python"] else "") + ".",
+            f"Set codetr_env_prefix to an environment with Python {python}, or let conda or venv make one.",
+        )
+        return stage
+    if here["python"] is not None and not half:
+        stage.problem(
+            f"The environment {prefix} has Python {here['python']}, and stack {ctx.stack['name']} needs {python}.",
+            "Set codetr_env_name to another name; this one is left as it is.",
+        )
+        return stage
+    if not half and here["prefix"] is not None and not here["empty"]:
+        stage.problem(f"{prefix} exists and holds no Python environment.", "Move it away, or set codetr_env_name or codetr_env_prefix.")
+        return stage
+    stage.action = "repair" if half else "create"
+    stage.reason = "an earlier creation was cut short" if half else f"there is no environment at {prefix}"
+    stage.params.update(clean=half, argv=_argv(stage, wishes, ctx, prefix, here))
+    stage.disk = [{"path": prefix, "bytes": BYTES}]
+    stage.before, stage.after = {"python": here["python"]}, {"python": python, "prefix": prefix, "manager": manager}
+    return stage
+
+
+def _argv(stage: Stage, wishes: dict[str, Any], ctx: Context, prefix: str, here: dict[str, Any]) -> list[str]:
+    python = ctx.stack["python"]
+    if wishes["codetr_env_manager"] == "conda":
+        channels = [part for name in wishes["miniconda_channels"] for part in ("--channel", name)]
+        conda = f"{miniconda.prefix_of(wishes, ctx)}/bin/conda"
+        return [conda, "create", "--yes", "--quiet", "--prefix", prefix, "--override-channels", *channels, f"python={python}", "pip"]
+    interpreter = wishes["codetr_env_python"]
+    if not interpreter:
+        stage.problem("codetr_env_manager is venv, and codetr_env_python names no interpreter.", f"Set codetr_env_python to the path of a Python {python} on the host.")
+    elif here["base"] is None:
+        stage.problem(f"codetr_env_python {interpreter} does not run on the host.", f"Set it to the path of a Python {python} that does.")
+    elif here["base"].split(".")[:2] != python.split("."):
+        stage.problem(f"codetr_env_python {interpreter} is Python {here['base']}, and stack {ctx.stack['name']} needs {python}.", f"Name a Python {python}.")
+    return [interpreter, "-m", "venv", prefix]

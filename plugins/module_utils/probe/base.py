@@ -1,0 +1,132 @@
+"""What every stage needs to know of a host: who logs in, which system, how much room, what apt has, what earlier runs left."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import sys
+import time
+from typing import Any
+
+from .host import Host
+
+NVIDIA = "0x10de"
+DISPLAY_CLASSES = ("0x0300", "0x0302")
+
+
+def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
+    """The sections ``user os machine disks gpus apt receipts`` of the state.
+
+    Args:
+        ask: ``{"owner": name or "", "paths": [...], "apt": [...], "receipts": folder, "tools": [...]}``
+    """
+    return {
+        "user": _user(host, ask.get("owner", "")),
+        "os": _os(host),
+        "machine": _machine(host),
+        "disks": {path: _disk(host, path) for path in ask.get("paths", [])},
+        "gpus": _gpus(host),
+        "apt": _apt(host, ask.get("apt", [])),
+        "receipts": _receipts(host, ask.get("receipts", ""), ".json"),
+        "inprogress": _receipts(host, ask.get("receipts", ""), ".inprogress"),
+    }
+
+
+def _user(host: Host, owner: str) -> dict[str, Any]:
+    """Who logs in (seen through sudo), and the account that is to own everything (``owner``, or the one that logs in)."""
+    uid = host.reading("uid", os.geteuid)
+    login = host.reading("login", _login) or "root"
+    name = owner or login
+    return {"login": login, "uid": uid, "owner": {"name": name, **(host.reading(f"account:{name}", lambda: _account(name)) or {"exists": False})}}
+
+
+def _login() -> str:
+    """The name of the account behind this process; root reached through sudo counts as who called sudo."""
+    if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"]
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _account(name: str) -> dict[str, Any]:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return {"exists": False}
+    return {"exists": True, "uid": entry.pw_uid, "gid": entry.pw_gid, "group": grp.getgrgid(entry.pw_gid).gr_name, "home": entry.pw_dir, "shell": entry.pw_shell}
+
+
+def _os(host: Host) -> dict[str, Any]:
+    fields = {}
+    for line in (host.read("/etc/os-release") or "").splitlines():
+        key, found, value = line.partition("=")
+        if found:
+            fields[key.strip()] = value.strip().strip('"').strip("'")
+    return {
+        "id": fields.get("ID", ""), "version": fields.get("VERSION_ID", ""), "codename": fields.get("VERSION_CODENAME", ""),
+        "like": fields.get("ID_LIKE", "").split(), "name": fields.get("PRETTY_NAME", ""),
+        "apt": host.exists("/usr/bin/apt-get"), "systemd": host.exists("/run/systemd/system"),
+    }
+
+
+def _machine(host: Host) -> dict[str, Any]:
+    memory = {key: int(value) * 1024 for key, value in re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", host.read("/proc/meminfo") or "", re.M)}
+    container = (host.read("/run/systemd/container") or "").strip()
+    if not container and host.exists("/run/.containerenv"):
+        container = "podman"
+    return {
+        "arch": host.reading("arch", lambda: os.uname().machine),
+        "kernel": host.reading("kernel", lambda: os.uname().release),
+        "python": host.reading("python", lambda: list(sys.version_info[:3])),
+        "cpus": host.reading("cpus", lambda: len(os.sched_getaffinity(0))),
+        "epoch": host.reading("epoch", time.time),
+        "memory": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
+        "shm": host.reading("shm", lambda: _room("/dev/shm")),
+        "container": container,
+    }
+
+
+def _room(path: str) -> dict[str, Any]:
+    at = os.statvfs(path)
+    return {"total": at.f_frsize * at.f_blocks, "free": at.f_frsize * at.f_bavail, "read_only": bool(at.f_flag & os.ST_RDONLY), "device": os.stat(path).st_dev}
+
+
+def _disk(host: Host, path: str) -> dict[str, Any]:
+    """The path itself, and the room on the file system that it is or would be on (its nearest parent that exists)."""
+    parent = path
+    while parent not in ("/", "") and host.lstat(parent) is None:
+        parent = os.path.dirname(parent)
+    there = host.lstat(parent) or {}
+    return {
+        "self": host.lstat(path), "resolves": host.exists(path), "parent": parent, "parent_type": "dir" if host.exists(parent + "/.") else there.get("type"),
+        "room": host.reading(f"room:{parent}", lambda: _room(parent)),
+    }
+
+
+def _gpus(host: Host) -> list[dict[str, str]]:
+    found = []
+    for address in host.listdir("/sys/bus/pci/devices"):
+        at = f"/sys/bus/pci/devices/{address}"
+        vendor, kind = ((host.read(f"{at}/{name}") or "").strip() for name in ("vendor", "class"))
+        if vendor == NVIDIA and kind.startswith(DISPLAY_CLASSES):
+            found.append({"address": address, "device": (host.read(f"{at}/device") or "").strip()[2:]})
+    return found
+
+
+def _apt(host: Host, names: list[str]) -> dict[str, str | None]:
+    """The installed version of each named Debian package, from dpkg's own file."""
+    wanted = set(names)
+    versions: dict[str, str | None] = dict.fromkeys(names)
+    for block in (host.read("/var/lib/dpkg/status", 64 << 20) or "").split("\n\n"):
+        name = re.match(r"Package: (\S+)", block)
+        if name and name.group(1) in wanted and "\nStatus: install ok installed" in block.replace("Status: hold ok", "Status: install ok"):
+            version = re.search(r"^Version: (\S+)", block, re.M)
+            versions[name.group(1)] = version.group(1) if version else ""
+    return versions
+
+
+def _receipts(host: Host, folder: str, ending: str) -> dict[str, Any]:
+    if not folder:
+        return {}
+    return {name[: -len(ending)]: host.read_json(f"{folder}/{name}") for name in host.listdir(folder) if name.endswith(ending)}

@@ -1,0 +1,35 @@
+"""A conda installation at a prefix, read from its own metadata."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .host import Host
+
+
+def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
+    """``{"prefix": lstat, "empty", "conda": version or None, "condarc": text, "shell_init": bool}``
+
+    Args:
+        ask: ``{"prefix": path, "home": the owner's home or None}``
+    """
+    prefix = ask["prefix"]
+    return {
+        "prefix": host.lstat(prefix),
+        "empty": not host.listdir(prefix),
+        "conda": conda_version(host, prefix),
+        "condarc": host.read(f"{prefix}/.condarc"),
+        "shell_init": f"{prefix}/bin/conda" in (host.read(f"{ask['home']}/.bashrc") or "") if ask.get("home") else False,
+    }
+
+
+def conda_version(host: Host, prefix: str) -> str | None:
+    """The version of the package ``conda`` in a prefix, or None where there is none that could run."""
+    if not host.exists(f"{prefix}/bin/conda") or not host.exists(f"{prefix}/conda-meta/history"):
+        return None
+    for name in host.listdir(f"{prefix}/conda-meta"):
+        match = re.match(r"conda-(\d[^-]*)-[^-]+\.json$", name)
+        if match:
+            return match.group(1)
+    return None

@@ -1,0 +1,137 @@
+#!/usr/bin/python
+"""Run one command as another user, with its output in a log."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: codetr_command
+short_description: Run one command as another user, with its output in a log
+description:
+  - Drops to O(user) inside the module, so that root can run something for an ordinary user without the acl package.
+  - The output goes to O(log) while the command runs, so that M(codetr.provision.codetr_wait) can tell how far it is.
+  - When the command fails, the message holds what O(explain) says of its output, and the log's last lines.
+options:
+  argv:
+    description: The command and its arguments.
+    type: list
+    elements: str
+    required: true
+  user:
+    description: Who runs it.
+    type: str
+  chdir:
+    description: The folder to run it in.
+    type: path
+  environment:
+    description: Variables to add.
+    type: dict
+    default: {}
+  log:
+    description: File for standard output and standard error. Its folder is made. Empty keeps the output in memory.
+    type: path
+  explain:
+    description: Known failures, tried in order on the output.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      pattern:
+        description: A regular expression.
+        type: str
+        required: true
+      say:
+        description: What it means and what to do.
+        type: str
+        required: true
+author: codetr-provision
+"""
+
+EXAMPLES = r"""
+- name: Build a wheel
+  codetr.provision.codetr_command:
+    argv: [/opt/codetr/miniconda3/envs/codetr/bin/python, -m, pip, wheel, mmcv-full==1.6.0]
+    user: me
+    log: /opt/codetr/log/mmcv.log
+"""
+
+RETURN = r"""
+rc:
+  description: Exit status.
+  returned: always
+  type: int
+tail:
+  description: The last lines of the output.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+
+TAIL_BYTES = 16384
+TAIL_LINES = 20
+
+
+def main() -> None:
+    """Run, wait, and report; ``changed`` is always true, because roles only call this for what the plan lists."""
+    module = AnsibleModule(
+        {
+            "argv": {"type": "list", "elements": "str", "required": True},
+            "user": {"type": "str"},
+            "chdir": {"type": "path"},
+            "environment": {"type": "dict", "default": {}},
+            "log": {"type": "path"},
+            "explain": {
+                "type": "list", "elements": "dict", "default": [],
+                "options": {"pattern": {"type": "str", "required": True}, "say": {"type": "str", "required": True}},
+            },
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if module.check_mode:
+        module.exit_json(changed=True, rc=0, tail=[])
+    command = shlex.join(params["argv"])
+    try:
+        done = as_user(params["user"], lambda: execute(params, command), (OSError,))
+    except WorkFailed as failure:
+        module.fail_json(msg=f"Could not run {command}: {failure}")
+    rc, text = done["rc"], done["text"]
+    tail = text.splitlines()[-TAIL_LINES:]
+    if rc != 0:
+        said = next((entry["say"] for entry in params["explain"] if re.search(entry["pattern"], text)), "")
+        where = f" The whole output is in {params['log']}." if params["log"] else ""
+        lines = "\n".join(tail)
+        module.fail_json(msg=f"{said} {command} ended with exit status {rc}.{where} Its last lines:\n{lines}".strip(), rc=rc, tail=tail)
+    module.exit_json(changed=True, rc=0, tail=tail)
+
+
+def execute(params: dict, command: str) -> dict:
+    """Run the command and return its exit status and the end of its output."""
+    with _open(params["log"]) as output:
+        output.write(f"$ {command}\n".encode())
+        output.flush()
+        done = subprocess.run(
+            params["argv"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=params["chdir"] or "/",
+            env={**os.environ, **{key: str(value) for key, value in params["environment"].items()}}, check=False,
+        )
+        output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL_BYTES))
+        return {"rc": done.returncode, "text": output.read().decode("utf-8", "replace")}
+
+
+def _open(log):
+    if not log:
+        return tempfile.TemporaryFile()
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    return open(log, "w+b")  # noqa: SIM115
+
+
+if __name__ == "__main__":
+    main()

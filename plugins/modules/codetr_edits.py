@@ -1,0 +1,107 @@
+#!/usr/bin/python
+"""Apply counted source edits to a checkout, or take them back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: codetr_edits
+short_description: Apply counted source edits to a checkout, or take them back
+description:
+  - An edit is a literal text, its replacement, and how many places it has. Fewer or more places is an error that changes nothing.
+  - A file is edited only when its hash is the one of the commit, and is checked against the hash that it must have afterwards.
+  - All files are checked before the first is written. Each is replaced atomically.
+options:
+  repo:
+    description: The checkout.
+    type: path
+    required: true
+  user:
+    description: Who owns it.
+    type: str
+  apply:
+    description: "Files to edit: path, sha256_before, sha256_after, edits (find, replace, count)."
+    type: list
+    elements: dict
+    default: []
+  revert:
+    description: Files to take back, in the same form.
+    type: list
+    elements: dict
+    default: []
+author: codetr-provision
+"""
+
+EXAMPLES = r"""
+- name: Edit one place
+  codetr.provision.codetr_edits:
+    repo: /opt/codetr/Co-DETR
+    apply:
+      - path: tools/train.py
+        sha256_before: "{{ before }}"
+        sha256_after: "{{ after }}"
+        edits: [{find: "old", replace: "new", count: 1}]
+"""
+
+RETURN = r"""
+files:
+  description: The files that were written.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import hashlib
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.codetr.provision.plugins.module_utils.edits import EditError, edited
+from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+
+
+def main() -> None:
+    """Check every file, then write those that differ."""
+    module = AnsibleModule(
+        {
+            "repo": {"type": "path", "required": True}, "user": {"type": "str"},
+            "apply": {"type": "list", "elements": "dict", "default": []}, "revert": {"type": "list", "elements": "dict", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        done = as_user(module.params["user"], lambda: edit(module.params, module.check_mode), (EditError, OSError))
+    except WorkFailed as failure:
+        module.fail_json(msg=str(failure))
+    module.exit_json(changed=bool(done["files"]), files=done["files"])
+
+
+def edit(params: dict, check_mode: bool) -> dict:
+    """Check every file, then write those that differ. Returns their paths."""
+    written = {}
+    for entry, back in [(item, True) for item in params["revert"]] + [(item, False) for item in params["apply"]]:
+        path = os.path.join(params["repo"], entry["path"])
+        with open(path, "rb") as handle:
+            old = handle.read()
+        new = edited(old, entry, back)
+        if new != old:
+            written[path] = new
+    if not check_mode:
+        for path, data in written.items():
+            replace(path, data)
+    return {"files": sorted(written)}
+
+
+def replace(path: str, data: bytes) -> None:
+    """Write beside the file and rename, keeping its mode."""
+    part = path + ".codetr-part"
+    with open(part, "wb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.chmod(part, os.stat(path).st_mode & 0o7777)
+    os.replace(part, path)
+    if hashlib.sha256(open(path, "rb").read()).digest() != hashlib.sha256(data).digest():  # noqa: SIM115
+        raise OSError(f"{path} does not hold what was written to it. Check the disk, then run again.")
+
+
+if __name__ == "__main__":
+    main()

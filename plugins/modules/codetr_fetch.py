@@ -1,0 +1,147 @@
+#!/usr/bin/python
+"""Fetch one artifact record to one path, checked."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: codetr_fetch
+short_description: Fetch one artifact record to one path, checked
+description:
+  - Downloads with aria2 (many connections, resumed after a cut), checks the sha256 of the whole file, and renames it into place.
+  - A file at O(dest) is believed only after hashing it. Wrong bytes are removed and never reach O(dest).
+  - Proxies are taken from the environment, a CA bundle from E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) or E(REQUESTS_CA_BUNDLE).
+options:
+  name:
+    description: Name of the record, for messages.
+    type: str
+    required: true
+  urls:
+    description: Where the same file is, tried in this order. http, https, ftp, and file for a file on the host itself.
+    type: list
+    elements: str
+    required: true
+  sha256:
+    description: Of the whole file. A record without one is refused unless O(insecure_ok).
+    type: str
+  size:
+    description: Bytes, where known.
+    type: int
+  dest:
+    description: The file. Its folder is made. While it is fetched, its bytes are in C(dest.part) beside it.
+    type: path
+    required: true
+  user:
+    description: Who fetches and owns the file.
+    type: str
+  mode:
+    description: Permission bits of the file, as an octal string.
+    type: str
+    default: "0644"
+  connections:
+    description: Connections to one server (aria2 allows 1 to 16).
+    type: int
+    default: 16
+  rate_limit:
+    description: Highest bytes per second in aria2's syntax (C(20M)); empty for none.
+    type: str
+    default: ""
+  insecure_ok:
+    description: Take a record without sha256 as it comes. Such a file is fetched anew on each run.
+    type: bool
+    default: false
+  stand_in:
+    description: Whether the record is a stand-in; handed back in the result.
+    type: bool
+    default: false
+  progress:
+    description: File for one line of JSON, replaced while fetching, with C(phase), C(done) and C(total) in bytes, and C(rate) per second.
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: Says whether it would change; hashes what is there.
+author: codetr-provision
+"""
+
+EXAMPLES = r"""
+- name: Fetch an archive
+  codetr.provision.codetr_fetch:
+    name: coco-val2017
+    urls: [https://data.example.org/val2017.zip]
+    sha256: 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05
+    size: 815585330
+    dest: /opt/codetr/data/.codetr/archives/coco-val2017.zip
+    user: me
+"""
+
+RETURN = r"""
+sha256:
+  description: Of the file at O(dest); null in check mode where it would be fetched.
+  returned: success
+  type: str
+size:
+  description: Its bytes.
+  returned: success
+  type: int
+url:
+  description: The URL that gave it, without a password; null where nothing was downloaded.
+  returned: success
+  type: str
+resumed:
+  description: Whether bytes of an earlier run were used.
+  returned: success
+  type: bool
+stand_in:
+  description: As in the arguments.
+  returned: success
+  type: bool
+"""
+
+import os
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
+
+
+def main() -> None:
+    """Fetch and report."""
+    module = AnsibleModule(
+        {
+            "name": {"type": "str", "required": True},
+            "urls": {"type": "list", "elements": "str", "required": True},
+            "sha256": {"type": "str"},
+            "size": {"type": "int"},
+            "dest": {"type": "path", "required": True},
+            "user": {"type": "str"},
+            "mode": {"type": "str", "default": "0644"},
+            "connections": {"type": "int", "default": 16},
+            "rate_limit": {"type": "str", "default": ""},
+            "insecure_ok": {"type": "bool", "default": False},
+            "stand_in": {"type": "bool", "default": False},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    wish = module.params
+    try:
+        mode = int(wish["mode"], 8)
+    except ValueError:
+        module.fail_json(msg=f"mode is {wish['mode']!r}. Give permission bits as an octal string such as \"0644\".")
+    request = Request(
+        name=wish["name"], urls=wish["urls"], dest=os.path.abspath(wish["dest"]), sha256=wish["sha256"] or None, size=wish["size"],
+        mode=mode, transfer=Transfer(max(1, min(wish["connections"], 16)), wish["rate_limit"]), insecure_ok=wish["insecure_ok"],
+        progress=wish["progress"] or "",
+    )
+    try:
+        outcome = as_user(wish["user"], lambda: asdict(fetch(request, check=module.check_mode)), (FetchFailure,))
+    except WorkFailed as failure:
+        module.fail_json(msg=str(failure), stand_in=wish["stand_in"])
+    module.exit_json(name=wish["name"], dest=request.dest, stand_in=wish["stand_in"], **outcome)
+
+
+if __name__ == "__main__":
+    main()

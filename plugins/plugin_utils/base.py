@@ -1,0 +1,127 @@
+"""What our action plugins share: wishes from the task's variables, a probe of the host, and the plan from both."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build, preflight
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, wishes
+
+PLAN_VARIABLE = "__preflight_plan"
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
+
+
+class PlanningAction(ActionBase):
+    """An action that can look at a host and plan."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = True
+
+    def wishes_of(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """All wishes of the host, coerced.
+
+        Raises:
+            AnsibleActionFail: with one line for each that is wrong.
+        """
+        try:
+            return plain(wishes.coerce({name: task_vars[name] for name in task_vars if wishes.ours(name)}, self._templar.template))
+        except wishes.WishError as error:
+            raise AnsibleActionFail(listing("These variables are wrong", error.problems)) from None
+
+    def look(self, asked: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The state of the host, as codetr_probe returns it.
+
+        Raises:
+            AnsibleActionFail: the host has no Python that can run the probe; the message says which it has.
+        """
+        result = self._execute_module("codetr.provision.codetr_probe", {"ask": asked}, task_vars=task_vars)
+        if "state" not in result:
+            raise AnsibleActionFail(self._why_no_state(result), result=result)
+        return dict(result["state"])
+
+    def _why_no_state(self, result: dict[str, Any]) -> str:
+        if result.get("unreachable"):
+            return str(result.get("msg", "The host cannot be reached."))
+        answer = self._low_level_execute_command("for p in python3 python2 python; do command -v $p >/dev/null 2>&1 && { $p -V 2>&1; exit 0; }; done; echo none")
+        said = (answer.get("stdout") or "").strip()
+        match = re.search(r"Python (\d+)\.(\d+)", said)
+        if not match or (int(match.group(1)), int(match.group(2))) < (3, 8):
+            have = "no Python at all" if not match else said.splitlines()[-1]
+            return f"The host has {have}, and Ansible needs Python 3.8 or newer there. Install one (on Debian and Ubuntu: apt-get install python3), then run again."
+        return f"The host could not be probed: {result.get('msg') or result.get('module_stderr') or result}"
+
+    def make_plan(
+        self, task_vars: dict[str, Any], owner: str | None = None, reach: bool = True, settled: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Probe and plan.
+
+        Args:
+            task_vars: variables of the task.
+            owner: who owns everything, when that is settled already; default is the wish, or the login user.
+            reach: whether addresses that the plan needs are tried from the host.
+            settled: a receipt about to be written; the state is taken as if it were there and its stage no longer in progress.
+
+        Returns:
+            What ``codetr_stage`` hands on to roles, and ``plan`` (see docs/architecture.md).
+        """
+        wanted = self.wishes_of(task_vars)
+        if owner:
+            wanted["provision_user"] = owner
+        try:
+            known = catalog.load(wanted)
+        except catalog.CatalogError as error:
+            raise AnsibleActionFail(str(error)) from None
+        before = time.time()
+        state = self.look(build.questions(wanted, known), task_vars)
+        # The host read its clock somewhere in between; the nearer end is the fair one to compare with.
+        there = state["machine"]["epoch"]
+        state["controller_epoch"] = None if there is None else min(max(there, before), time.time())
+        if settled:
+            state["receipts"][settled["stage"]] = settled
+            state["inprogress"].pop(settled["stage"], None)
+        plan = build.build(state, wanted, known)
+        account = state["user"]["owner"]
+        environment = environment_of(wanted, account)
+        if reach and plan["needs"] and not plan["problems"]:
+            urls = [need["url"] for need in plan["needs"]]
+            answer = self._execute_module("codetr.provision.codetr_reach", {"urls": urls, "environment": environment}, task_vars=task_vars)
+            if "silent" not in answer:
+                raise AnsibleActionFail(f"Reachability could not be tried: {answer.get('msg', answer)}")
+            plan["problems"] = preflight.judge_reach(answer["silent"], plan["needs"])
+        return {
+            "plan": plan, "wishes": wanted, "become": state["user"]["uid"] != 0, "user": account["name"], "group": account.get("group", ""),
+            "home": account.get("home", ""), "prefix": wanted["provision_prefix"].rstrip("/"), "folders": preflight.folders_of(wanted["provision_prefix"].rstrip("/")), "receipts": f"{wanted['provision_prefix'].rstrip('/')}/receipts",
+            "environment": environment, "stack": plan["stack"], "receipt_before": state["receipts"], "wheel_cache": str(catalog.wheel_cache(wanted)),
+        }
+
+
+def environment_of(wanted: dict[str, Any], account: dict[str, Any]) -> dict[str, str]:
+    """Variables for everything that runs on the host: caches inside the prefix, the CA bundle, and what the user adds (a proxy, say)."""
+    prefix, bundle = wanted["provision_prefix"].rstrip("/"), wanted["provision_ca_bundle"]
+    values = {
+        "HOME": account.get("home") or "/", "XDG_CACHE_HOME": f"{prefix}/cache", "PIP_CACHE_DIR": f"{prefix}/cache/pip", "TORCH_HOME": f"{prefix}/torch-home",
+        "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONNOUSERSITE": "1", "GIT_TERMINAL_PROMPT": "0",
+        **({name: bundle for name in CA_VARIABLES} if bundle else {}),
+    }
+    return {**values, **{str(key): str(value) for key, value in wanted["provision_environment"].items()}}
+
+
+def plain(data: Any) -> Any:
+    """The same data without Ansible's tags, which YAML's dumper and comparisons of types trip over."""
+    return json.loads(json.dumps(data))
+
+
+def listing(head: str, sentences: list[str]) -> str:
+    """A heading and one line for each sentence."""
+    return f"{head}:\n" + "\n".join(f"  - {sentence}" for sentence in sentences)
+
+
+def refusal(problems: list[dict[str, str]]) -> str:
+    """The message of a run that is refused before the host is touched."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return listing(f"Nothing was changed; {count} to solve first", [f"{item['stage']}: {item['what']} {item['way_out']}" for item in problems])

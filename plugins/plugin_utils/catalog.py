@@ -1,0 +1,118 @@
+"""What the controller knows before it looks at any host: stacks, artifact records, source edits, the wheel cache."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.codetr.provision.plugins.module_utils.plan import workspace
+from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import block, pins
+
+ROOT = Path(__file__).resolve().parents[2]
+# Installed before the rest, whose source packages are built with them and not with whatever is newest.
+BUILD_TOOLS = ("pip", "setuptools", "wheel")
+DEFAULT_WHEEL_CACHE = "~/.cache/codetr-provision/wheels"
+
+
+class CatalogError(Exception):
+    """A file on the controller is missing or wrong; the text says which, and what to do."""
+
+
+def load(wishes: dict[str, Any]) -> dict[str, Any]:
+    """The catalog that ``plan.build`` takes.
+
+    Raises:
+        CatalogError: a file that the wishes name cannot be used.
+    """
+    return {
+        "stacks": stacks(),
+        "artifacts": artifacts(wishes["provision_artifacts"], wishes["provision_mirror"]),
+        "edits": edits(wishes["codetr_repo_edits"], wishes["codetr_repo_commit"]),
+        "wheels": wheels(wheel_cache(wishes)),
+        "local": {"workspace": workspace.local(str(ROOT / "roles" / "codetr_workspace"))},
+        "pip_index": pip_index(),
+    }
+
+
+def stacks() -> dict[str, dict[str, Any]]:
+    """All stacks by name, each with its lock's path and pins."""
+    found = {}
+    for path in sorted((ROOT / "stacks").glob("*.yml")):
+        data = yaml.safe_load(path.read_text())
+        lock = path.parent / data["lock"]
+        text = lock.read_text()
+        found[path.stem] = {**data, "lock_file": str(lock), "pins": pins(text), "lock_first": block(text, BUILD_TOOLS)}
+    return found
+
+
+def artifacts(overrides: dict[str, Any], mirror: str) -> dict[str, dict[str, Any]]:
+    """All records of all roles by name; ``overrides`` replaces them key by key, and a mirror's URL comes first."""
+    records: dict[str, dict[str, Any]] = {}
+    for path in sorted((ROOT / "roles").glob("*/files/artifacts.yml")):
+        records.update(yaml.safe_load(path.read_text()))
+    for name, change in overrides.items():
+        if not isinstance(change, dict):
+            raise CatalogError(f"provision_artifacts: the record {name} must be a mapping with urls, sha256 and size.")
+        records[name] = {**records.get(name, {}), **change}
+    result = {}
+    for name, record in records.items():
+        urls = list(record.get("urls") or [])
+        if not urls:
+            raise CatalogError(f"provision_artifacts: the record {name} has no urls.")
+        if mirror:
+            urls.insert(0, f"{mirror.rstrip('/')}/{name}/{urls[0].rsplit('/', 1)[-1]}")
+        defaults = {"sha256": None, "size": None, "licence": None, "version": None, "stand_in": False}
+        result[name] = {**defaults, **record, "name": name, "urls": urls}
+    return result
+
+
+def edits(path: str, commit: str) -> dict[str, Any] | None:
+    """The list of edits for a commit: the file that the wish names, or one of ours; None where there is none.
+
+    Raises:
+        CatalogError: the named file cannot be read, or is for another commit.
+    """
+    if path:
+        try:
+            data = yaml.safe_load(Path(path).expanduser().read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise CatalogError(f"codetr_repo_edits: {path} on the controller cannot be read: {error}") from error
+        if not isinstance(data, dict) or data.get("commit") != commit:
+            raise CatalogError(f"codetr_repo_edits: {path} is no list of edits for codetr_repo_commit {commit}.")
+        return data
+    for ours in sorted((ROOT / "roles" / "codetr_repo" / "files" / "edits").glob("*.yml")):
+        data = yaml.safe_load(ours.read_text())
+        if data["commit"] == commit:
+            return dict(data)
+    return None
+
+
+def wheel_cache(wishes: dict[str, Any]) -> Path:
+    """The folder on the controller that keeps built wheels."""
+    return Path(wishes["codetr_packages_wheel_cache"] or DEFAULT_WHEEL_CACHE).expanduser()
+
+
+def wheels(cache: Path) -> dict[str, str]:
+    """Whole paths of the cached wheels by key. One without its sha256 beside it, or with another, is not taken."""
+    found = {}
+    for sums in sorted(cache.glob("*/SHA256SUMS")):
+        match = re.fullmatch(r"([0-9a-f]{64})  (\S+\.whl)\n", sums.read_text())
+        wheel = sums.parent / match.group(2) if match else None
+        if match and wheel and wheel.is_file() and hashlib.sha256(wheel.read_bytes()).hexdigest() == match.group(1):
+            found[sums.parent.name] = str(wheel)
+    return found
+
+
+def pip_index() -> str:
+    """The index that the controller's pip would use, so that reachability is tried before pip runs; empty where pip does not tell."""
+    try:
+        from pip._internal.configuration import Configuration
+        from pip._internal.models.index import PyPI
+    except ImportError:
+        return ""
+    configuration = Configuration(isolated=False)
+    configuration.load()
+    return str(dict(configuration.items()).get("global.index-url") or PyPI.simple_url)

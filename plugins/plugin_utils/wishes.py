@@ -1,0 +1,135 @@
+"""Every variable of ours, checked against the roles' argument specs, coerced, with defaults filled in.
+
+A wish may come from anywhere that Ansible takes variables from. A name that starts like one of ours and is none is refused with the
+nearest one that exists, because a misspelt variable that is silently ignored costs its author a day.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED_PREFIXES = ("provision_", "codetr_")
+ABSOLUTE = ("provision_prefix", "miniconda_prefix", "codetr_env_prefix", "codetr_env_python", "codetr_repo_dest", "codetr_datasets_root")
+WAY_OUT = "provision_ignore_variables"
+
+
+class WishError(Exception):
+    """One or more wishes are wrong. ``problems`` holds a sentence for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@cache
+def specs() -> dict[str, dict[str, Any]]:
+    """All options of all roles: name of the variable to its argument spec. Shared ones live in role preflight."""
+    options: dict[str, dict[str, Any]] = {}
+    for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
+        options.update(yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"])
+    return options
+
+
+def prefixes() -> tuple[str, ...]:
+    """What the names of our variables start with: each role's name, and the shared prefixes."""
+    roles = sorted(path.name + "_" for path in (ROOT / "roles").iterdir() if path.is_dir())
+    return (*roles, *SHARED_PREFIXES)
+
+
+def ours(name: str) -> bool:
+    """Whether a variable's name starts like one of ours."""
+    return name.startswith(prefixes())
+
+
+def coerce(given: Mapping[str, Any], template: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
+    """All wishes with their types.
+
+    Args:
+        given: variables by name, from any source; foreign ones are passed over.
+        template: resolves Jinja in a value.
+
+    Returns:
+        Every option of every role by name, defaults filled in.
+
+    Raises:
+        WishError: with every problem at once: unknown names, wrong types and choices, paths that cannot be.
+    """
+    problems: list[str] = []
+    found: dict[str, Any] = {}
+    known = specs()
+    for name in sorted(given):
+        if not ours(name):
+            continue
+        try:
+            found[name] = template(given[name])
+        except Exception as error:
+            problems.append(f"{name} cannot be resolved: {error}")
+    ignored = found.get(WAY_OUT) or []
+    for name in sorted(set(found) - set(known)):
+        del_value = found.pop(name)
+        if name in ignored or callable(del_value):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        problems.append(f"There is no variable {name}.{hint} (If it is your own, add it to {WAY_OUT}.)")
+    result = ArgumentSpecValidator(_spec(known)).validate(found)
+    problems += [sentence(error, found) for error in result.error_messages]
+    wishes = dict(result.validated_parameters)
+    if not problems:
+        problems += judge(wishes)
+    if problems:
+        raise WishError(problems)
+    return wishes
+
+
+def _spec(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Argument specs without the keys that only people read."""
+    return {name: {key: value for key, value in option.items() if key not in ("description", "version_added")} for name, option in known.items()}
+
+
+def sentence(error: str, given: Mapping[str, Any]) -> str:
+    """An error of Ansible's validator as a sentence that begins with the variable's name and ends with its value."""
+    choice = re.match(r"value of (\S+) must be one(?: or more)? of: (.+?)[,.] [Gg]ot.*?: (.*)$", error)
+    if choice:
+        return f"{choice.group(1)} must be one of {choice.group(2)}; it is {choice.group(3)}."
+    typed = re.match(r"argument '(\S+)' is of type (.+?) and we were unable to convert to (\w+)", error)
+    if typed:
+        return f"{typed.group(1)} must be of type {typed.group(3)}; it is {given.get(typed.group(1))!r}."
+    return error
+
+
+def judge(wishes: Mapping[str, Any]) -> list[str]:
+    """What types cannot tell: paths that must be absolute and without spaces, hashes, commits, numbers that must not be negative."""
+    problems = []
+    for name in ABSOLUTE:
+        value = wishes[name]
+        if value and not value.startswith("/"):
+            problems.append(f"{name} must be an absolute path; it is {value!r}.")
+        elif re.search(r"\s", value or ""):
+            problems.append(f"{name} has a space in it ({value!r}); conda and many build tools break on that. Choose a path without.")
+    if wishes["provision_prefix"].rstrip("/") in ("", "/usr", "/etc", "/home", "/root", "/opt", "/var", "/tmp"):
+        problems.append(f"provision_prefix {wishes['provision_prefix']!r} belongs to the system; name a folder below it, such as /opt/codetr.")
+    if not re.fullmatch(r"[0-9a-f]{40}", wishes["codetr_repo_commit"]):
+        problems.append(f"codetr_repo_commit must be a whole commit id of 40 hexadecimal digits; it is {wishes['codetr_repo_commit']!r}.")
+    for name in ("codetr_datasets_subset", "codetr_packages_jobs"):
+        if wishes[name] < 0:
+            problems.append(f"{name} must not be negative; it is {wishes[name]}.")
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", wishes["codetr_env_name"]):
+        problems.append(f"codetr_env_name {wishes['codetr_env_name']!r} cannot name an environment; use letters, digits, dot, dash and underscore.")
+    stacks = sorted(path.stem for path in (ROOT / "stacks").glob("*.yml"))
+    if wishes["codetr_stack"] not in ("auto", *stacks):
+        problems.append(f"codetr_stack must be one of auto, {', '.join(stacks)}; it is {wishes['codetr_stack']}.")
+    for name, change in wishes["provision_artifacts"].items():
+        digest = change.get("sha256") if isinstance(change, Mapping) else None
+        if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
+            problems.append(f"provision_artifacts: the sha256 of {name} must be 64 hexadecimal digits; it is {digest!r}.")
+    return problems

@@ -1,0 +1,104 @@
+"""Turn a training config into one of the same model on a handful of small images.
+
+Plain dictionaries in, plain dictionaries out: mmcv is not needed here.
+"""
+from __future__ import annotations
+
+import pprint
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from verify.result import CheckFailed
+
+Settings = dict[str, Any]
+
+
+def walk(node: Any) -> Iterator[Settings]:
+    """Every dictionary inside `node`, itself included, outer ones first."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
+        yield from walk(child)
+
+
+def scaled(node: Any, longest: int) -> Any:
+    """A pipeline with every image at most `longest` pixels on its longest side; 0 leaves it as it is.
+
+    Several scales to choose from become one; padding and crops to a fixed size follow.
+    """
+    if not longest:
+        return node
+    if isinstance(node, (list, tuple)):
+        return type(node)(scaled(child, longest) for child in node)
+    if not isinstance(node, dict):
+        return node
+    result = {key: scaled(value, longest) for key, value in node.items()}
+    if result.get("img_scale") is not None:
+        result["img_scale"] = (longest, longest)
+        if result.get("multiscale_mode") == "range":
+            result["multiscale_mode"] = "value"
+    if result.get("type") == "Pad" and result.get("size") is not None:
+        result["size"] = (longest, longest)
+    if result.get("type") == "RandomCrop" and str(result.get("crop_type", "absolute")).startswith("absolute"):
+        result["crop_size"] = tuple(min(side, longest) for side in result["crop_size"])
+    return result
+
+
+def leaf(dataset: Settings) -> Settings:
+    """The dataset that reads annotations, inside those that wrap it.
+
+    Raises:
+        CheckFailed: there is no annotation file in it, or several.
+    """
+    while "ann_file" not in dataset and isinstance(dataset.get("dataset"), dict):
+        dataset = dataset["dataset"]
+    if not isinstance(dataset.get("ann_file"), str):
+        raise CheckFailed(f"the config's dataset {dataset.get('type')} names not one annotation file but {dataset.get('ann_file')!r}")
+    return dataset
+
+
+def located(path: str, repo: Path, data: Path) -> Path:
+    """Where a path of the config lies: below data/ it is in the data folder, other relative ones are in the repository."""
+    parts = Path(path).parts
+    if parts[:1] == ("data",):
+        return data.joinpath(*parts[1:])
+    return repo / path
+
+
+def small_dataset(dataset: Settings, ann_file: Path, images_in: Path, longest: int) -> Settings:
+    """`dataset` on another annotation file, scaled; a wrapper that repeats images is taken off, so an epoch is one pass."""
+    if dataset.get("type") in ("RepeatDataset", "ClassBalancedDataset"):
+        return small_dataset(dict(dataset["dataset"]), ann_file, images_in, longest)
+    result = {key: scaled(value, longest) if key == "pipeline" else value for key, value in dataset.items()}
+    if "ann_file" in result:
+        result.update(ann_file=str(ann_file), img_prefix=str(images_in) + "/")
+        result.pop("data_root", None)
+    else:
+        result["dataset"] = small_dataset(dict(result["dataset"]), ann_file, images_in, longest)
+    return result
+
+
+def config_text(base: Path, train: Settings, val: Settings, *, without_weights: Settings | None, mixed_precision: bool) -> str:
+    """A config file that inherits from `base`: its model and optimizer, one epoch of `train`, then an evaluation on `val`.
+
+    `without_weights` is laid over the model, to start it from random weights.
+    """
+    data = {"_delete_": True, "samples_per_gpu": 1, "workers_per_gpu": 0, "train": train, "val": val, "test": val}
+    settings: Settings = {
+        "_base_": [str(base)],
+        "data": data,
+        "runner": {"_delete_": True, "type": "EpochBasedRunner", "max_epochs": 1},
+        "log_config": {"_delete_": True, "interval": 1, "hooks": [{"type": "TextLoggerHook"}]},
+        "checkpoint_config": {"_delete_": True, "interval": 1},
+        "evaluation": {"_delete_": True, "interval": 1, "metric": "bbox"},
+        "workflow": [("train", 1)],
+        "load_from": None,
+        "resume_from": None,
+    }
+    if without_weights:
+        settings["model"] = without_weights
+    if not mixed_precision:
+        settings["fp16"] = None
+    lines = [f"{name} = {pprint.pformat(value, width=120, sort_dicts=False)}" for name, value in settings.items()]
+    return "# Written by verify: the config named in _base_ on a handful of small images.\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,148 @@
+"""The result of one run: a line per check on the terminal, everything in verify.json."""
+from __future__ import annotations
+
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verify.diagnosis import diagnose
+
+SCHEMA = 1
+
+
+class CheckFailed(Exception):
+    """A check found something wrong. `output` is what a diagnosis may look through besides the message."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class CheckSkipped(Exception):
+    """A check does not apply here; the message says why."""
+
+
+@dataclass
+class Check:
+    """One finished check; `seconds` is wall time."""
+
+    name: str
+    status: str  # ok, FAIL or skipped
+    detail: str
+    seconds: float
+    cause: str | None = None
+    fix: str | None = None
+
+    def line(self) -> str:
+        """The check as the terminal shows it."""
+        status = "skipped" if self.status == "skipped" else self.status
+        detail = f"({self.detail})" if self.status == "skipped" else self.detail
+        text = f"{status:<8} {self.name:<26} {detail}  [{self.seconds:.1f} s]"
+        for label, value in (("cause", self.cause), ("fix", self.fix)):
+            if value:
+                text += f"\n{'':<8} {label}: {value}"
+        return text
+
+
+@dataclass
+class Result:
+    """All that verify.json holds."""
+
+    host: str
+    stack: str
+    level: str
+    stand_ins: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    pictures: list[dict[str, str]] = field(default_factory=list)
+    versions: dict[str, str | None] = field(default_factory=dict)
+    losses: list[dict[str, float]] = field(default_factory=list)
+    random_backbone: bool = False
+    finished: bool = False
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """All checks have run and none failed."""
+        return self.finished and all(check.status != "FAIL" for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain values that JSON can carry."""
+        checks = [{key: value for key, value in asdict(check).items() if value is not None} for check in self.checks]
+        values: dict[str, Any] = _finite({
+            "schema": SCHEMA, "host": self.host, "stack": self.stack, "level": self.level, "finished": self.finished,
+            "passed": self.passed,
+            "stand_in": bool(self.stand_ins), "stand_ins": self.stand_ins,
+            "random_backbone": self.random_backbone, "checks": checks, "figures": self.figures, "pictures": self.pictures,
+            "versions": self.versions, "losses": self.losses, "seconds": round(self.seconds, 1),
+        })
+        return values
+
+    def write(self, path: Path) -> None:
+        """Put the result at `path`, whole or not at all."""
+        draft = path.with_name(path.name + ".part")
+        draft.write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become words."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+class Recorder:
+    """Runs checks one after another; whatever one of them raises becomes a line, never the end of the run."""
+
+    def __init__(self, result: Result, skip: frozenset[str] = frozenset(), say: Callable[[str], None] = print,
+                 save: Callable[[], None] = lambda: None) -> None:
+        self._result = result
+        self._skip = skip
+        self._say = say
+        self._save = save
+        self._not_ok: set[str] = set()
+
+    def run(self, name: str, check: Callable[[], str], needs: tuple[str, ...] = ()) -> bool:
+        """Run `check`, which returns its detail. It is skipped when one of `needs` is not ok. True when it was ok."""
+        begun = time.monotonic()
+        status, detail, output = "ok", "", ""
+        try:
+            broken = [need for need in needs if need in self._not_ok]
+            if name in self._skip:
+                raise CheckSkipped("asked for with --skip")
+            if broken:
+                raise CheckSkipped(f"needs the check {broken[0]}, which is not ok")
+            detail = check()
+        except CheckSkipped as skipped:
+            status, detail = "skipped", str(skipped)
+        except CheckFailed as failed:
+            status, detail, output = "FAIL", str(failed), failed.output
+        except (Exception, SystemExit) as unexpected:
+            # the last line says what happened; the traceback is for the diagnosis, which knows some by their inner lines
+            status, detail = "FAIL", traceback.format_exception_only(type(unexpected), unexpected)[-1].strip()
+            output = traceback.format_exc()
+        self.add(Check(name, status, detail, round(time.monotonic() - begun, 2)), output)
+        return status == "ok"
+
+    def add(self, check: Check, output: str = "") -> None:
+        """Record a finished check and print its line; a failed one gets its cause and fix where they are known."""
+        if check.status != "ok":
+            self._not_ok.add(check.name)
+        if check.status == "FAIL":
+            known = diagnose(f"{check.detail}\n{output}")
+            if known:
+                check.cause, check.fix = check.cause or known.cause, check.fix or known.fix
+        self._result.checks.append(check)
+        # a compiled library can end the whole process: what was found before must not be lost
+        self._save()
+        self._say(check.line())

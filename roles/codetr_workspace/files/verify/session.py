@@ -1,0 +1,113 @@
+"""The order of the checks, and what one leaves for the next."""
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from verify import lvis_data, model, pictures, probe, train, used_ops, versions
+from verify.options import Options
+from verify.prepare import Prepared, prepare
+from verify.result import Recorder, Result
+
+
+class Session:
+    """One run over one host."""
+
+    def __init__(self, options: Options, result: Result, recorder: Recorder, say: Callable[[str], None] = print) -> None:
+        self._options = options
+        self._result = result
+        self._recorder = recorder
+        self._say = say
+        self._prepared: Prepared
+        self._trained: train.Trained
+        self._model: Any = None
+        self._dataset: Any = None
+        self._lvis: Any = None
+
+    def run(self) -> None:
+        """Run every check that the level asks for."""
+        options, run = self._options, self._recorder.run
+        run("versions", lambda: versions.check_versions(options, self._result.versions))
+        run("foreign", lambda: versions.check_foreign(options))
+        if options.reaches("ops"):
+            run("config", self._prepare)
+            run("model", self._build, needs=("config",))
+            self._run_ops()
+            run("step", self._step, needs=("model", "ops library"))
+        if options.reaches("train"):
+            run("train", self._train, needs=("config", "step"))
+            run("checkpoint", self._checkpoint, needs=("train",))
+            run("evaluation", self._evaluation, needs=("train",))
+            run("lvis", self._load_lvis)
+            run("pictures", self._pictures, needs=("train",))
+
+    def _prepare(self) -> str:
+        self._prepared = prepare(self._options)
+        self._result.random_backbone = self._prepared.random_backbone
+        return self._prepared.detail
+
+    def _build(self) -> str:
+        self._model, detail = model.build(self._prepared)
+        self._result.figures["parameters"] = model.parameters(self._model)
+        return detail
+
+    def _run_ops(self) -> None:
+        """One check per op; the model tells more than its config, but without a model the config still tells much."""
+        self._recorder.run("ops library", probe.ops_library)
+        if not hasattr(self, "_prepared"):
+            return
+        uses = used_ops.in_config(self._prepared.config.model.to_dict())
+        if self._model is not None:
+            uses += used_ops.in_modules(self._model.modules())
+        by_op = {op: list(group) for op, group in groupby(used_ops.unique(uses), key=lambda use: use.op)}
+        for op, group in by_op.items():
+            self._recorder.run(f"op {op}", partial(self._check_op, group), needs=("ops library",))
+
+    @staticmethod
+    def _check_op(uses: list[used_ops.Use]) -> str:
+        from verify import ops
+
+        return ops.check(uses)
+
+    def _step(self) -> str:
+        self._dataset = model.train_dataset(self._prepared)
+        loss, detail = model.one_step(self._model, self._dataset, self._options.seed)
+        self._result.figures["step_loss"] = loss
+        # the training that follows needs the memory
+        self._model = None
+        return detail
+
+    def _train(self) -> str:
+        self._trained = train.run(self._options, self._prepared, len(self._dataset), self._say)
+        losses = self._result.losses = self._trained.log.losses
+        seconds = [record["time"] for record in losses if "time" in record]
+        self._result.figures.update(
+            iterations=len(losses), first_loss=losses[0]["loss"], last_loss=losses[-1]["loss"],
+            seconds_per_iteration=round(statistics.median(seconds), 3) if seconds else None)
+        return self._trained.detail
+
+    def _checkpoint(self) -> str:
+        size, detail = train.check_checkpoint(self._trained, self._result.figures["parameters"])
+        self._result.figures["checkpoint_bytes"] = size
+        return detail
+
+    def _evaluation(self) -> str:
+        detail = train.check_evaluation(self._trained)
+        self._result.figures["bbox_mAP"] = self._trained.log.average_precision
+        return detail
+
+    def _load_lvis(self) -> str:
+        self._lvis, detail = lvis_data.check(self._options)
+        return detail
+
+    def _pictures(self) -> str:
+        out = self._options.out
+        config = self._options.config.stem
+        title = f"{config}: one epoch on {len(self._result.losses)} images"
+        pictures.draw_losses(self._result.losses, title, out / "loss.png")
+        samples = pictures.draw_samples(pictures.innermost(self._dataset), self._lvis, out)
+        self._result.pictures = [{"file": "loss.png", "caption": title}, *samples]
+        return ", ".join(picture["file"] for picture in self._result.pictures)

@@ -1,0 +1,178 @@
+"""What is seen while a run goes on: a live line per host on a terminal, dated lines in a log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from codetr_provision import redact, wording
+from codetr_provision.model import RunResult, StageResult
+from codetr_provision.reducer import PROGRESS, Reducer, RunningTask
+
+SLOW_SECONDS = 15.0
+MOST_COUNTED = 100_000  # more than this are bytes, which only their share makes readable
+STAGE_STYLE = {"done": "green", "failed": "bold red", "running": "cyan", "interrupted": "yellow", "not run": "dim"}
+
+
+class Display:
+    """Prints each finished stage and failure once; `tick` is called every second for what takes long."""
+
+    def __init__(self, console: Console, reducer: Reducer, verbose: int = 0, clock: Callable[[], float] = time.time) -> None:
+        self.console, self.reducer, self.verbose, self.clock = console, reducer, verbose, clock
+        self._told: set[tuple[str, int]] = set()
+        self._failed: set[str] = set()
+        self._slow: dict[tuple[str, str, float], float] = {}
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._ticker = threading.Thread(target=self._tick_forever, daemon=True)
+
+    def __enter__(self) -> Display:
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._ticker.join()
+
+    def _tick_forever(self) -> None:
+        while not self._stop.wait(1.0):
+            self.tick()
+
+    def say(self, text: str | Text, host: str = "", style: str = "") -> None:
+        """One line: the time, the host, the text."""
+        line = Text(datetime.fromtimestamp(self.clock()).strftime("%H:%M:%S  "), style="dim")
+        if host:
+            line.append(f"{host}  ", style="bold not dim")
+        line.append_text(text if isinstance(text, Text) else Text(text, style=style or "not dim"))
+        self.console.print(line, soft_wrap=True)
+
+    def feed(self, event: dict[str, Any]) -> None:
+        """Take one event: bring the result up to date and print what is new."""
+        with self._lock:
+            self.reducer.feed(event)
+            if self.verbose:
+                for line in redact.plain(event.get("stdout") or "").splitlines():
+                    if line.strip() and not line.startswith(PROGRESS):
+                        self.console.print(Text(redact.text(line), style="dim"), soft_wrap=True)
+            self._news()
+
+    def _news(self) -> None:
+        run = self.reducer.run
+        for host in run.hosts:
+            for stage in host.stages:
+                if stage.status in ("done", "failed", "interrupted") and (host.name, id(stage)) not in self._told:
+                    self._told.add((host.name, id(stage)))
+                    self.say(_stage_line(stage, run.check), host.name)
+            if host.failure is not None and host.name not in self._failed:
+                self._failed.add(host.name)
+                failure = host.failure
+                what = "cannot be reached" if failure.unreachable else f"failed: {failure.task}"
+                self.say(f"{what}: {failure.message.splitlines()[0]}", host.name, "bold red not dim")
+
+    def tick(self) -> None:
+        """Say again, every 15 s, what is still running."""
+        with self._lock:
+            now = self.clock()
+            alive = {(host, task.name, task.started): task for host, task in self.reducer.running.items()}
+            self._slow = {key: at for key, at in self._slow.items() if key in alive}
+            for key, task in alive.items():
+                if now - self._slow.get(key, task.started) >= SLOW_SECONDS:
+                    self._slow[key] = now
+                    stage = self.reducer.stage_of(key[0])
+                    self.say((f"{stage}: " if stage else "") + describe(task, now), key[0], "not dim")
+
+
+class LiveDisplay(Display):
+    """The same lines, and below them one line for each host with what it does now."""
+
+    def __init__(self, console: Console, reducer: Reducer, verbose: int = 0, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(console, reducer, verbose, clock)
+        self._begun = clock()
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> LiveDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def render(self) -> RenderableType:
+        """The live part."""
+        with self._lock:
+            now = self.clock()
+            table = Table.grid(padding=(0, 2), expand=True)
+            for _ in range(3):
+                table.add_column(no_wrap=True)
+            table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+            table.add_column(no_wrap=True)
+            table.add_column(no_wrap=True)
+            for host, task in list(self.reducer.running.items())[: max(1, self.console.height - 4)]:
+                took = now - task.started
+                pace = Text(wording.seconds(took), style="yellow" if took >= SLOW_SECONDS else "")
+                stage = Text(self.reducer.stage_of(host), style="cyan")
+                table.add_row(self._spinner, Text(host, style="bold"), stage, Text(_name(task)), _bar(task), pace)
+            if not self.reducer.running:
+                return Text("Waiting for Ansible ...", style="dim")
+            hosts = wording.count(len(self.reducer.run.hosts), "host")
+            begun = self._begun = min([self._begun, *(task.started for task in self.reducer.running.values())])
+            what = "Checking" if self.reducer.verifying else "Provisioning"
+            return Group(Text(f"\n{what} {hosts}, {wording.seconds(now - begun)} so far", style="dim"), table)
+
+
+def _bar(task: RunningTask) -> RenderableType:
+    progress = task.progress
+    if progress is None or progress.share is None:
+        return ""
+    row = Table.grid(padding=(0, 1))
+    row.add_row(ProgressBar(total=1.0, completed=progress.share, width=20), f"{progress.share:4.0%}", wording.left(progress.seconds_left))
+    return row
+
+
+def _name(task: RunningTask) -> str:
+    progress = task.progress
+    if progress is None:
+        return task.name
+    text = progress.text if progress.share is None or progress.total < MOST_COUNTED else ""
+    return ": ".join(part for part in (progress.label, text) if part) or task.name
+
+
+def describe(task: RunningTask, now: float) -> str:
+    """A running task in one line: its name, seconds so far, how far, what is left."""
+    parts = [f"{task.name}, {wording.seconds(now - task.started)} so far"]
+    progress = task.progress
+    if progress is not None:
+        label = progress.label or "done"
+        if progress.share is not None:
+            counted = f" {progress.done:g}/{progress.total:g}" if progress.total < MOST_COUNTED else ""
+            parts.append(f"{label}{counted} ({progress.share:.0%})")
+        elif progress.text:
+            parts.append(f"{label}: {progress.text}")
+        parts.append(wording.left(progress.seconds_left))
+    return ", ".join(part for part in parts if part)
+
+
+def _stage_line(stage: StageResult, check: bool) -> Text:
+    line = Text(f"{stage.stage:<11}", style=f"{STAGE_STYLE[stage.status]} not dim")
+    line.append(f"{stage.outcome(check):<15}", style="not dim" if stage.todo else "")
+    line.append(f"{wording.seconds(stage.seconds):>11}  ")
+    line.append("  ".join(part for part in (stage.version, "" if stage.todo else stage.reason) if part), style="not dim")
+    if stage.stand_in:
+        line.append("  (stand-in)", style="yellow not dim")
+    return line
+
+
+def make(console: Console, run: RunResult, verbose: int) -> Display:
+    """The display that suits where the output goes."""
+    return (LiveDisplay if console.is_terminal else Display)(console, Reducer(run), verbose)

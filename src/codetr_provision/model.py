@@ -1,0 +1,223 @@
+"""What a run was: plain data, the same in memory, in run.json and in the report. All durations are seconds, all times ISO 8601."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, Literal, TypeVar
+
+SCHEMA = 1
+T = TypeVar("T")
+StageStatus = Literal["running", "done", "failed", "interrupted", "not run"]
+
+
+@dataclass
+class StageResult:
+    """One stage on one host, as its `codetr_stage` task and the tasks after it told it."""
+
+    stage: str
+    action: str
+    reason: str = ""
+    version: str = ""
+    stand_in: bool = False
+    todo: bool = False
+    status: StageStatus = "running"
+    seconds: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """Whether the real thing was used; empty where nothing from outside is involved."""
+        if self.status == "not run" or self.stage in ("preflight", "recheck"):
+            return ""
+        return "stand-in" if self.stand_in else "real"
+
+    def outcome(self, check: bool) -> str:
+        """What was done, in the plan's own word; only foreseen where nothing was carried out (`check`)."""
+        if self.status in ("failed", "interrupted", "not run"):
+            return self.status
+        return f"would {self.action}" if check and self.todo else self.action
+
+
+@dataclass
+class Failure:
+    """The task that ended a host's run."""
+
+    host: str
+    task: str
+    message: str
+    stage: str = ""
+    unreachable: bool = False
+
+
+@dataclass
+class Check:
+    """One line of verify.json."""
+
+    name: str
+    status: str
+    detail: str = ""
+    seconds: float = 0.0
+    cause: str = ""
+    fix: str = ""
+
+
+@dataclass
+class Loss:
+    """The training loss after `iter` iterations."""
+
+    iter: int
+    loss: float
+
+
+@dataclass
+class VerifyResult:
+    """verify.json as the host wrote it."""
+
+    host: str
+    stack: str
+    level: str
+    passed: bool
+    stand_ins: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that did not pass."""
+        return [check for check in self.checks if check.status not in ("ok", "skipped")]
+
+    @property
+    def good(self) -> bool:
+        """True when the host says so and no single check contradicts it."""
+        return self.passed and not self.failed and any(check.status == "ok" for check in self.checks)
+
+
+@dataclass
+class HostResult:
+    """Everything that happened to one host."""
+
+    name: str
+    stack: str = ""
+    stack_reason: str = ""
+    stages: list[StageResult] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+    verify: VerifyResult | None = None
+
+    @property
+    def unreachable(self) -> bool:
+        """True when the host could not be talked to."""
+        return self.failure is not None and self.failure.unreachable
+
+    @property
+    def stand_ins(self) -> list[str]:
+        """What was not the real thing on this host: stages, and what verify found."""
+        names = [stage.stage for stage in self.stages if stage.stand_in]
+        return list(dict.fromkeys(names + (self.verify.stand_ins if self.verify else [])))
+
+    @property
+    def good(self) -> bool:
+        """True unless something failed."""
+        return self.failure is None and not self.problems and (self.verify is None or self.verify.good)
+
+
+@dataclass
+class Upstream:
+    """Where something came from, and whether that is the real place."""
+
+    name: str
+    url: str
+    kind: Literal["real", "stand-in"]
+    why: str = ""
+
+
+@dataclass
+class RunResult:
+    """One run of the command over all its hosts."""
+
+    schema: int = SCHEMA
+    started: str = ""
+    finished: str = ""
+    seconds: float = 0.0
+    command: str = ""
+    check: bool = False
+    verify: bool = True
+    interrupted: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+    hosts: list[HostResult] = field(default_factory=list)
+    upstreams: list[Upstream] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def stand_ins(self) -> list[str]:
+        """Every name that was not the real thing, once each."""
+        names = [upstream.name for upstream in self.upstreams if upstream.kind == "stand-in"]
+        return list(dict.fromkeys(names + [name for host in self.hosts for name in host.stand_ins]))
+
+    @property
+    def good(self) -> bool:
+        """True only when at least one host ran, none failed and, where asked for, each was verified."""
+        verified = not self.verify or all(host.verify is not None for host in self.hosts)
+        return bool(self.hosts) and verified and not self.errors and not self.interrupted and all(host.good for host in self.hosts)
+
+    @property
+    def exit_code(self) -> int:
+        """0 good, 1 a host or verify failed, 3 hosts out of reach and no other trouble, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        if self.good:
+            return 0
+        if self.errors or any(not host.good and not host.unreachable for host in self.hosts):
+            return 1
+        return 3 if any(host.unreachable for host in self.hosts) else 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain JSON types."""
+        return asdict(self)
+
+
+def load(kind: type[T], data: Any, where: str = "") -> T:
+    """Build the data class `kind` from JSON types; keys it does not know are left out.
+
+    Raises ValueError naming the place when a key is missing or has the wrong type.
+    """
+    place = where or kind.__name__
+    if not isinstance(data, dict):
+        raise ValueError(f"{place} must be an object, not {type(data).__name__}")
+    hints = typing.get_type_hints(kind)
+    known = {f.name: _value(hints[f.name], data[f.name], f"{place}.{f.name}") for f in fields(kind) if f.name in data}  # type: ignore[arg-type]
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise ValueError(f"{place}: {str(error).partition('__init__() ')[2] or error}") from error
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return None if value is None else _value(next(arg for arg in inner if arg is not type(None)), value, where)
+    if origin is Literal:
+        if value not in inner:
+            raise ValueError(f"{where} must be one of {', '.join(map(str, inner))}, not {value!r}")
+        return value
+    if is_dataclass(hint):
+        return load(typing.cast(type, hint), value, where)
+    if hint is Any:
+        return value
+    if hint is str and value is None:
+        return ""
+    expected = origin or hint
+    right = isinstance(value, (int, float) if expected is float else expected)
+    if not right or (isinstance(value, bool) and expected in (int, float)):
+        raise ValueError(f"{where} must be of type {expected.__name__}, not {type(value).__name__}")
+    if origin is list:
+        return [_value(inner[0], item, f"{where}[{number}]") for number, item in enumerate(value)]
+    if origin is dict:
+        return {str(key): _value(inner[1], item, f"{where}.{key}") for key, item in value.items()}
+    return value

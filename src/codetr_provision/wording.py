@@ -1,0 +1,32 @@
+"""How durations and estimates are worded, the same everywhere."""
+
+from __future__ import annotations
+
+
+def seconds(value: float) -> str:
+    """A duration in seconds as a person writes it: 0.4 s, 12 s, 4 min 05 s, 1 h 02 min."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def left(value: float | None) -> str:
+    """An estimate of the time left; empty when there is none. Coarse on purpose: the rate of a build is not steady."""
+    if value is None:
+        return ""
+    if value < 10:
+        return "a few seconds left"
+    if value < 90:
+        return f"about {round(value / 10) * 10:.0f} s left"
+    return f"about {round(value / 60):.0f} min left"
+
+
+def count(number: int, noun: str) -> str:
+    """1 host, 2 hosts."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,95 @@
+"""States and wishes for tests: a bare Debian 12 host, and the same host with everything in place."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build, miniconda, repo
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, wishes
+
+GB = 10**9
+
+
+def wanted(**given: Any) -> dict[str, Any]:
+    """All wishes, with those given set."""
+    return wishes.coerce(given)
+
+
+def known(wished: dict[str, Any]) -> dict[str, Any]:
+    """The catalog, with no wheel cached unless a test says so."""
+    return {**catalog.load(wished), "wheels": {}, "pip_index": "http://index.test/simple"}
+
+
+def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """The state of a fresh Debian 12 VM with 4 processors, 16 GB of memory and 100 GB of disk."""
+    wished = wished or wanted()
+    asked = build.questions(wished, known(wished))
+    room = {"total": 200 * GB, "free": 100 * GB, "read_only": False, "device": 1}
+    state: dict[str, Any] = {
+        "user": {
+            "login": "me", "uid": 1000,
+            "owner": {"name": wished["provision_user"] or "me", "exists": True, "uid": 1000, "gid": 1000, "group": "me", "home": "/home/me", "shell": "/bin/bash"},
+        },
+        "os": {"id": "debian", "version": "12", "codename": "bookworm", "like": [], "name": "Debian GNU/Linux 12 (bookworm)", "apt": True, "systemd": True},
+        "machine": {
+            "arch": "x86_64", "kernel": "6.1.0-40-cloud-amd64", "python": [3, 11, 2], "cpus": 4, "epoch": 1.8e9,
+            "memory": {"total": 16 * GB, "available": 15 * GB}, "shm": {"total": 8 * GB, "free": 8 * GB, "read_only": False, "device": 2}, "container": "",
+        },
+        "disks": {path: {"self": None, "resolves": False, "parent": "/opt", "parent_type": "dir", "room": dict(room)} for path in asked["base"]["paths"]},
+        "gpus": [], "apt": dict.fromkeys(asked["base"]["apt"]), "receipts": {}, "inprogress": {}, "controller_epoch": 1.8e9,
+        "miniconda": {"prefix": None, "empty": True, "conda": None, "condarc": None, "shell_init": False},
+        "env": {"prefix": None, "empty": True, "kind": None, "python": None, "base": None},
+        "packages": {"site": None, "dists": {}, "editable": {}, "folders": []},
+        "repo": {"dest": None, "empty": True, "git": False, "commit": None, "origin": None, "changed": [], "files": {}},
+    }
+    from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets, workspace
+    from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+
+    nothing = Host("/nonexistent", {"commands": {}, "readings": {}})
+    state["datasets"] = datasets.probe(nothing, {**asked["datasets"], "home": "/home/me"})
+    state["workspace"] = workspace.probe(nothing, {**asked["workspace"], "home": "/home/me"})
+    for path, change in changes.items():
+        node = state
+        *heads, last = path.split("__")
+        for head in heads:
+            node = node[head]
+        node[last] = change
+    return state
+
+
+def directory() -> dict[str, Any]:
+    """What lstat says of a folder."""
+    return {"type": "dir", "mode": 0o755, "uid": 1000, "gid": 1000, "size": 4096, "mtime": 1, "target": None}
+
+
+def provisioned(wished: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The state after conda, env, packages and repository were installed (data and workspace are tested on their own)."""
+    wished = wished or wanted()
+    state = copy.deepcopy(bare(wished))
+    have = known(wished)
+    stack = have["stacks"]["cpu"]
+    for disk in state["disks"].values():
+        disk.update(self=directory(), resolves=True)
+    state["apt"] = dict.fromkeys(state["apt"], "1.0")
+    state["miniconda"] = {"prefix": directory(), "empty": False, "conda": "24.11.1", "condarc": miniconda.condarc(wished), "shell_init": False}
+    state["env"] = {"prefix": directory(), "empty": False, "kind": "conda", "python": "3.10.13", "base": None}
+    ctx = build.context(wished, have, "cpu", state["user"]["owner"])
+    dest = repo.dest_of(wished, ctx)
+    state["packages"] = {"site": "/x", "dists": {**stack["pins"], "mmcv-full": stack["mmcv"]["version"]}, "editable": {"mmdet": dest}, "folders": []}
+    files = {
+        path: {"sha256": entry["sha256_after"], "find": [0] * len(entry["edits"]), "replace": [edit["count"] for edit in entry["edits"]]}
+        for path, entry in repo.entries(ctx, repo.groups_wanted(wished, ctx)).items()
+    }
+    state["repo"] = {
+        "dest": directory(), "empty": False, "git": True, "commit": wished["codetr_repo_commit"], "origin": wished["codetr_repo_url"], "changed": sorted(files), "files": files,
+    }
+    return state
+
+
+def plan(state: dict[str, Any], wished: dict[str, Any] | None = None, **catalog_changes: Any) -> dict[str, Any]:
+    """Plan a state. Problems of the data and of the workspace are left out: their own tests make the states for them."""
+    wished = wished or wanted()
+    made = build.build(state, wished, {**known(wished), **catalog_changes})
+    made["problems"] = [problem for problem in made["problems"] if problem["stage"] not in ("datasets", "workspace")]
+    return made

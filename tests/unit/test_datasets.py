@@ -1,0 +1,255 @@
+"""The data sets from wish to layout: probe, plan and the modules' work, on tiny archives of the real shape."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.check import DatasetRefused
+from datasets_lab import TRAIN, VAL, Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_bare_host_gets_everything_and_then_nothing(lab: Lab) -> None:
+    stage = lab.plan()
+    assert (stage.action, stage.stand_in, stage.version) == ("install", True, "COCO 2017 (20+10), LVIS v1")
+    lab.run(stage)
+    assert names(lab.root) == {"coco", "lvis_v1", ".codetr"}
+    assert names(lab.root / "coco") == {"train2017", "val2017", "annotations"}
+    assert names(lab.root / "coco" / "train2017") == set(TRAIN)
+    assert names(lab.root / "coco" / "annotations") == {
+        f"{kind}_{split}.json" for kind in ("instances", "captions") for split in ("train2017", "val2017")
+    }
+    assert str((lab.root / "lvis_v1" / "train2017").readlink()) == "../coco/train2017"
+    assert (lab.root / "lvis_v1" / "val2017" / VAL[0]).is_file()
+    assert names(lab.root / ".codetr") == {f"{name}.json" for name in lab.records}
+    again = lab.plan()
+    assert (again.action, again.reason) == ("keep", "30 images and their annotations are there")
+    assert again.stand_in
+
+
+def test_lvis_alone_brings_the_images_and_coco_comes_later(lab: Lab) -> None:
+    lab.run(lab.plan(names=["lvis"]))
+    assert names(lab.root / "coco") == {"train2017", "val2017"}
+    stage = lab.plan(names=["coco", "lvis"])
+    assert stage.action == "change"
+    assert [part["name"] for part in stage.params["fetched"]] == ["coco-annotations-trainval2017"]
+    lab.run(stage)
+    assert lab.plan().action == "keep"
+    assert lab.plan(names=["coco"]).action == "keep"
+
+
+@pytest.mark.parametrize(("lost", "named"), [
+    ("coco/train2017/" + TRAIN[3], "coco-train2017"), ("coco/val2017", "coco-val2017"),
+    ("coco/annotations/captions_val2017.json", "coco-annotations-trainval2017"), ("lvis_v1/annotations/lvis_v1_val.json", "lvis-v1-val"),
+    ("lvis_v1/val2017", "lvis_v1/val2017"),
+])
+def test_what_is_lost_is_named_and_only_that_is_made_again(lab: Lab, lost: str, named: str) -> None:
+    lab.run(lab.plan())
+    path = lab.root / lost
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    stage = lab.plan()
+    assert stage.action == "repair"
+    assert named in stage.reason
+    assert [part["name"] for part in stage.params["placed"]] == ([named] if named in lab.records else [])
+    lab.run(stage)
+    assert path.exists()
+    assert lab.plan().action == "keep"
+
+
+def test_a_changed_size_of_an_annotation_file_is_seen(lab: Lab) -> None:
+    lab.run(lab.plan())
+    with (lab.root / "coco/annotations/instances_val2017.json").open("a") as handle:
+        handle.write(" ")
+    assert lab.plan().action == "repair"
+
+
+def test_cut_before_validation_nothing_counts_as_done(lab: Lab) -> None:
+    stage = lab.plan()
+    lab.extracted(stage.params["fetched"])
+    half = lab.plan()
+    assert half.action == "repair"
+    assert "coco-train2017 (not validated)" in half.reason
+    assert {part["name"] for part in half.params["fetched"]} == {"coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val"}
+    lab.run(half)
+    assert lab.plan().action == "keep"
+
+
+@pytest.mark.parametrize("number", [2, 4, 7])
+def test_a_subset_is_consistent_and_lvis_val_has_both_folders(lab: Lab, number: int) -> None:
+    stage = lab.plan(subset=number)
+    assert stage.version == f"COCO 2017 ({number}+{number}, a subset), LVIS v1"
+    lab.run(stage)
+    for split in ("train2017", "val2017"):
+        pictures = names(lab.root / "coco" / split)
+        found = lab.json(f"coco/annotations/instances_{split}.json")
+        assert len(pictures) == number
+        assert {image["file_name"] for image in found["images"]} == pictures
+        assert {entry["image_id"] for entry in found["annotations"]} <= {image["id"] for image in found["images"]}
+        assert found["categories"] == [{"id": 1, "name": "person"}]
+    val = [image["coco_url"].split("/")[-2:] for image in lab.json("lvis_v1/annotations/lvis_v1_val.json")["images"]]
+    assert {folder for folder, _ in val} == {"train2017", "val2017"}
+    assert all((lab.root / "lvis_v1" / folder / name).is_file() for folder, name in val)
+    train = lab.json("lvis_v1/annotations/lvis_v1_train.json")
+    assert train["images"]
+    assert train["annotations"]
+    assert lab.plan().action == "keep"
+
+
+def test_the_choice_is_the_same_each_time(lab: Lab, tmp_path: Path) -> None:
+    lab.run(lab.plan(subset=5))
+    first = names(lab.root / "coco" / "train2017")
+    (tmp_path / "two").mkdir()
+    other = Lab(tmp_path / "two")
+    other.run(other.plan(subset=5))
+    assert names(other.root / "coco" / "train2017") == first
+
+
+def test_another_subset_and_back_to_all(lab: Lab) -> None:
+    lab.run(lab.plan(subset=3))
+    grown = lab.plan(subset=6)
+    assert grown.action == "change"
+    lab.run(grown)
+    assert len(names(lab.root / "coco" / "val2017")) == 6
+    whole = lab.plan(subset=0)
+    assert whole.action == "change"
+    lab.run(whole)
+    assert names(lab.root / "coco" / "train2017") == set(TRAIN)
+    assert lab.plan().action == "keep"
+
+
+def test_lost_images_of_a_subset_come_back_the_same(lab: Lab) -> None:
+    lab.run(lab.plan(subset=4))
+    before = names(lab.root / "coco" / "train2017")
+    (lab.root / "coco" / "train2017" / min(before)).unlink()
+    stage = lab.plan()
+    assert [part["name"] for part in stage.params["fetched"]] == ["coco-train2017"]
+    lab.run(stage)
+    assert names(lab.root / "coco" / "train2017") == before
+
+
+def by_hand(lab: Lab) -> None:
+    """The guide's own way: no manifest, a trailing slash in the link."""
+    for name in lab.records:
+        folder = "lvis_v1/annotations" if name.startswith("lvis") else "coco"
+        with zipfile.ZipFile(lab.source / f"{name}.zip") as archive:
+            archive.extractall(lab.root / folder)
+    for split in ("train2017", "val2017"):
+        (lab.root / "lvis_v1" / split).symlink_to(f"../coco/{split}/")
+
+
+def test_data_made_by_hand_is_adopted_without_a_download(lab: Lab) -> None:
+    by_hand(lab)
+    stage = lab.plan()
+    assert (stage.action, stage.params["fetched"], stage.needs, stage.disk) == ("adopt", [], [], [])
+    before = {path: path.stat().st_ino for path in lab.root.rglob("*.jp*g")}
+    lab.run(stage)
+    assert {path: path.stat().st_ino for path in lab.root.rglob("*.jp*g")} == before
+    assert lab.plan().action == "keep"
+    assert str((lab.root / "lvis_v1" / "train2017").readlink()) == "../coco/train2017"
+
+
+def test_foreign_data_that_is_not_whole_is_refused_and_left(lab: Lab) -> None:
+    by_hand(lab)
+    (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
+    stage = lab.plan()
+    assert "was there before this project with 19 files, where 20 would be all of it" in stage.problems[0]["what"]
+    assert lab.plan(subset=4).problems
+
+
+def test_adopted_data_is_never_replaced(lab: Lab) -> None:
+    by_hand(lab)
+    lab.run(lab.plan())
+    (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
+    assert "is not replaced" in lab.plan().problems[0]["what"]
+
+
+def test_an_annotation_that_names_a_missing_image_is_refused(lab: Lab) -> None:
+    pictures = {f"val2017/{name}": b"x" for name in VAL[1:]}
+    lab.archive("coco-val2017", pictures, {"images": len(VAL) - 1})
+    with pytest.raises(DatasetRefused, match=rf"names 1 images that are not below .*, the first is val2017/{VAL[0]}"):
+        lab.run(lab.plan())
+    assert lab.plan().action == "repair"
+
+
+def test_wrong_counts_are_refused(lab: Lab) -> None:
+    lab.records["lvis-v1-val"]["counts"]["annotations"] += 1
+    with pytest.raises(DatasetRefused, match=r"lvis_v1_val.json has 26 annotations where its record says 27"):
+        lab.run(lab.plan())
+
+
+def test_unknown_counts_are_no_obstacle(lab: Lab) -> None:
+    for record in lab.records.values():
+        record["counts"] = None
+    stage = lab.plan()
+    assert stage.version == "COCO 2017, LVIS v1"
+    lab.run(stage)
+    assert lab.plan().action == "keep"
+
+
+def test_a_json_that_does_not_parse_is_refused(lab: Lab) -> None:
+    lab.archive("lvis-v1-train", {"lvis_v1_train.json": b'{"images": ['}, {})
+    with pytest.raises(DatasetRefused, match=r"lvis_v1_train.json is no JSON that can be read"):
+        lab.run(lab.plan())
+
+
+def test_somebody_elses_annotations_in_the_folder_stay(lab: Lab) -> None:
+    lab.run(lab.plan())
+    mine = lab.root / "coco" / "annotations" / "mine.json"
+    mine.write_text("{}")
+    (lab.root / "coco" / "annotations" / "instances_val2017.json").unlink()
+    lab.run(lab.plan())
+    assert mine.read_text() == "{}"
+
+
+def test_a_folder_where_a_link_belongs_is_a_problem(lab: Lab) -> None:
+    (lab.root / "lvis_v1" / "train2017").mkdir(parents=True)
+    assert "is not the link to ../coco/train2017" in lab.plan().problems[0]["what"]
+
+
+@pytest.mark.parametrize(("wish", "said"), [
+    ({"rate_limit": "fast"}, "codetr_datasets_rate_limit is 'fast'"),
+    ({"connections": 17}, "aria2 opens 1 to 16"),
+    ({"subset": -1}, "codetr_datasets_subset is -1"),
+    ({"root": "/"}, "codetr_datasets_root is '/'"),
+    ({"root": "data"}, "codetr_datasets_root is 'data'"),
+])
+def test_bad_wishes_are_problems(lab: Lab, wish: dict[str, Any], said: str) -> None:
+    assert said in lab.plan(**wish).problems[0]["what"]
+
+
+def test_a_root_that_is_a_file_is_a_problem(lab: Lab) -> None:
+    lab.root.write_text("")
+    assert "is no folder" in lab.plan().problems[0]["what"]
+
+
+def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
+    lab.apt["aria2"] = None
+    for name, record in lab.records.items():
+        record.update(urls=[f"https://data.example.org/{name}.zip", f"http://data.example.org/{name}.zip"], size=1000)
+    stage = lab.plan()
+    assert stage.apt == ["aria2"]
+    assert [need["why"] for need in stage.needs[:2]] == ["the data set coco-annotations-trainval2017"] * 2
+    # Three archives of annotations at 1000 + 3500, two of images at 1030, and one of those archives at a time.
+    assert stage.disk == [{"path": str(lab.root), "bytes": 3 * 4500 + 2 * 1030 + 1000}]
+    assert lab.plan(keep_archives=True).disk[0]["bytes"] == 3 * 4500 + 2 * 2030
+
+
+def test_a_record_without_sha256_is_a_problem(lab: Lab) -> None:
+    lab.records["coco-val2017"]["sha256"] = None
+    assert "has no URL or no sha256" in lab.plan().problems[0]["what"]
+
+
+def test_nothing_wished_is_skipped(lab: Lab) -> None:
+    assert lab.plan(names=[]).action == "skip"

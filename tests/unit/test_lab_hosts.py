@@ -1,0 +1,75 @@
+"""Names, addresses and access files of the lab's hosts."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from lab import access, hosts, images, network, podman
+from lab.settings import SUBNET, LabError
+
+DEMO = IPv4Address(int(SUBNET[10]))
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("CODETR_LAB_DIR", str(tmp_path))
+    monkeypatch.setattr(images, "key_pair", lambda: tmp_path / "id_ed25519")
+    return tmp_path
+
+
+def test_a_host_has_its_own_address_or_the_wanted_one() -> None:
+    assert hosts.choose_address("demo", None, {}) == DEMO
+    assert hosts.choose_address("demo", str(SUBNET[99]), {}) == SUBNET[99]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [("192.0.2.1", "not on the lab's network"), ("nonsense", "not an IPv4 address"), (str(DEMO), "belongs to the host demo")],
+)
+def test_an_address_that_cannot_be_had_is_refused(wanted: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        hosts.choose_address("other", wanted, {"demo": DEMO})
+
+
+@pytest.mark.parametrize("name", ["Upper", "under_score", "-dash", "a" * 41, ""])
+def test_a_name_that_no_host_can_have_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="no host name"):
+        hosts.create(name)
+
+
+def test_access_files_follow_the_hosts(folder: Path) -> None:
+    access.write({"demo": DEMO})
+    assert f"Host demo\n  HostName {DEMO}\n" in (folder / "ssh_config").read_text()
+    assert json.loads((folder / "hosts/demo.yml").read_text()) == {"lab": {"hosts": {"demo": {}}}}
+    access.write({})
+    assert "Host demo" not in (folder / "ssh_config").read_text()
+    assert not (folder / "hosts/demo.yml").exists()
+
+
+def test_another_checkouts_lab_is_refused_until_its_folder_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setattr(podman, "exists", lambda kind, name: True)
+    monkeypatch.setattr(podman, "inspect", lambda kind, name: {"labels": {network.OWNER: str(other)}})
+    with pytest.raises(LabError, match="CODETR_LAB_DIR="):
+        network.refuse_foreign()
+    other.rmdir()
+    network.refuse_foreign()
+
+
+def test_the_image_of_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(LabError, match="debian12, nopython"):
+        images.tag("windows")
+
+
+def test_an_image_is_tagged_by_what_it_is_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "overlay", lambda: {"/etc/pip.conf": "one"})
+    first = (images.tag("debian12"), images.tag("nopython"))
+    assert first == (images.tag("debian12"), images.tag("nopython"))
+    monkeypatch.setattr(images, "overlay", lambda: {"/etc/pip.conf": "two"})
+    second = (images.tag("debian12"), images.tag("nopython"))
+    assert first[0] != second[0]
+    assert first[1] != second[1]

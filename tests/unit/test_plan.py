@@ -1,0 +1,268 @@
+"""The plan on tables of states: what is kept, what is done, what is refused and with which way out."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.plan import preflight
+from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import wheel_key
+from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
+
+CORE = ("preflight", "miniconda", "env", "packages", "repo")
+
+
+def test_a_bare_host_gets_everything():
+    made = plan(bare())
+    assert made["problems"] == []
+    assert {name: made["stages"][name]["action"] for name in CORE} == {
+        "preflight": "prepare", "miniconda": "install", "env": "create", "packages": "install", "repo": "clone",
+    }
+    assert made["stack"] == "cpu"
+    assert {need["why"] for need in made["needs"]} >= {"the conda installer", "the repository", "Python packages"}
+
+
+def test_a_finished_host_gets_nothing():
+    made = plan(provisioned())
+    assert made["problems"] == []
+    assert {name: made["stages"][name]["action"] for name in CORE} == dict.fromkeys(CORE, "keep")
+    assert not [need for need in made["needs"] if need["stage"] in CORE]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"os__id": "fedora", "os__name": "Fedora Linux 44"}, "Fedora Linux 44 is not supported"),
+        ({"os__version": "13", "os__name": "Debian GNU/Linux 13 (trixie)"}, "Debian GNU/Linux 13 (trixie) is not supported"),
+        ({"machine__arch": "aarch64"}, "architecture aarch64 is not supported"),
+        ({"machine__memory__total": GB}, "0.9 GiB of memory"),
+        ({"machine__epoch": 1.8e9 + 7200}, "7200 s ahead"),
+        ({"machine__epoch": 1.8e9 - 400}, "400 s behind"),
+        ({"user__owner": {"name": "nobody-here", "exists": False}}, "no user nobody-here"),
+        ({"gpus": [{"address": "0000:00:1e.0", "device": "2335"}]}, "10de:2335"),
+    ],
+)
+def test_preflight_refuses_with_a_way_out(changes, part):
+    problems = plan(bare(**changes))["problems"]
+    assert len(problems) == 1
+    assert part in problems[0]["what"]
+    assert len(problems[0]["way_out"]) > 15
+
+
+def test_all_problems_come_at_once():
+    problems = plan(bare(os__id="fedora", machine__arch="aarch64", machine__memory__total=GB))["problems"]
+    assert len(problems) == 3
+
+
+def test_only_warn_turns_preflight_problems_into_warnings():
+    wished = wanted(preflight_only_warn=True)
+    made = plan(bare(wished, machine__memory__total=GB), wished)
+    assert made["problems"] == []
+    assert any("GiB of memory" in warning for warning in made["warnings"])
+
+
+def test_a_gpu_host_with_stack_cpu_asked_for_goes_on():
+    wished = wanted(codetr_stack="cpu")
+    made = plan(bare(wished, gpus=[{"address": "0000:00:1e.0", "device": "1eb8"}]), wished)
+    assert made["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("self_", "parent_type", "part"),
+    [
+        ({**directory(), "type": "file"}, "file", "is a file, not a folder"),
+        (None, "file", "is in the way"),
+    ],
+)
+def test_a_prefix_that_cannot_be_a_folder(self_, parent_type, part):
+    state = bare()
+    state["disks"]["/opt/codetr"].update(self=self_, parent_type=parent_type, resolves=self_ is not None)
+    assert any(part in problem["what"] for problem in plan(state)["problems"])
+
+
+def test_a_read_only_disk():
+    state = bare()
+    state["disks"]["/opt/codetr"]["room"]["read_only"] = True
+    assert any("read-only" in problem["what"] for problem in plan(state)["problems"])
+
+
+def test_a_full_disk_is_refused_with_figures():
+    state = bare()
+    for disk in state["disks"].values():
+        disk["room"]["free"] = 1 * GB
+    (problem,) = plan(state)["problems"]
+    assert "1.0 GB free" in problem["what"]
+    assert "packages 4.5 GB" in problem["what"]
+
+
+def test_reach_one_of_several_addresses_is_enough():
+    needs = [{"url": "http://a", "why": "x", "stage": "s"}, {"url": "http://b", "why": "x", "stage": "s"}]
+    assert preflight.judge_reach({"http://a": "silent"}, needs) == []
+    (problem,) = preflight.judge_reach({"http://a": "silent", "http://b": "gone"}, needs)
+    assert "http://b: gone" in problem["what"]
+
+
+@pytest.mark.parametrize(
+    ("have", "action"),
+    [("24.11.1", "keep"), ("23.1.0", "upgrade"), ("25.3.1", "keep")],
+)
+def test_conda_is_upgraded_and_never_downgraded(have, action):
+    state = provisioned()
+    state["miniconda"]["conda"] = have
+    assert plan(state)["stages"]["miniconda"]["action"] == action
+
+
+def test_a_cut_short_conda_is_repaired_and_cleaned():
+    state = provisioned()
+    state["miniconda"].update(conda=None, condarc=None)
+    state["inprogress"] = {"miniconda": {}}
+    stage = plan(state)["stages"]["miniconda"]
+    assert stage["action"] == "repair"
+    assert stage["params"]["clean"]
+
+
+def test_a_folder_that_is_no_conda_is_not_touched():
+    state = bare()
+    state["miniconda"].update(prefix=directory(), empty=False)
+    problems = plan(state)["problems"]
+    assert any("is no conda" in problem["what"] for problem in problems)
+
+
+def test_anaconda_channels_need_the_terms():
+    wished = wanted(miniconda_channels=["defaults"])
+    assert any("terms of service" in problem["what"] for problem in plan(bare(wished), wished)["problems"])
+    agreed = wanted(miniconda_channels=["defaults"], miniconda_accept_anaconda_terms="yes")
+    assert plan(bare(agreed), agreed)["problems"] == []
+
+
+def test_conda_create_names_its_channels_and_no_other():
+    argv = plan(bare())["stages"]["env"]["params"]["argv"]
+    assert argv == [
+        "/opt/codetr/miniconda3/bin/conda", "create", "--yes", "--quiet", "--prefix", "/opt/codetr/miniconda3/envs/codetr",
+        "--override-channels", "--channel", "conda-forge", "python=3.10", "pip",
+    ]
+
+
+def test_an_env_with_another_python_stays():
+    state = provisioned()
+    state["env"]["python"] = "3.8.20"
+    (problem,) = plan(state)["problems"]
+    assert "has Python 3.8.20" in problem["what"]
+    assert "codetr_env_name" in problem["way_out"]
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "part"),
+    [
+        ({"codetr_env_manager": "venv"}, None, "names no interpreter"),
+        ({"codetr_env_manager": "venv", "codetr_env_python": "/usr/bin/python3.10"}, None, "does not run"),
+        ({"codetr_env_manager": "venv", "codetr_env_python": "/usr/bin/python3"}, "3.11.2", "is Python 3.11.2"),
+        ({"codetr_env_manager": "existing", "codetr_env_prefix": "/home/me/env"}, None, "there is no Python 3.10"),
+    ],
+)
+def test_an_interpreter_that_does_not_fit(given, base, part):
+    wished = wanted(**given)
+    state = bare(wished, env__base=base)
+    assert any(part in problem["what"] for problem in plan(state, wished)["problems"])
+
+
+def test_venv_and_existing_need_no_conda():
+    wished = wanted(codetr_env_manager="venv", codetr_env_python="/usr/bin/python3.10")
+    made = plan(bare(wished, env__base="3.10.12"), wished)
+    assert made["stages"]["miniconda"]["action"] == "skip"
+    assert made["stages"]["env"]["params"]["python"] == "/opt/codetr/envs/codetr/bin/python"
+
+
+def test_a_cached_wheel_is_taken_and_not_built():
+    wished = wanted()
+    key = wheel_key({**known(wished)["stacks"]["cpu"]})
+    built = plan(bare())["stages"]["packages"]["params"]
+    cached = plan(bare(), wheels={key: "/cache/x.whl"})["stages"]["packages"]["params"]
+    assert (built["build"], cached["build"], cached["wheel"]) == (True, False, "/cache/x.whl")
+
+
+def test_one_package_that_differs_is_found():
+    state = provisioned()
+    state["packages"]["dists"]["numpy"] = "2.2.6"
+    stage = plan(state)["stages"]["packages"]
+    assert stage["action"] == "update"
+    assert stage["before"] == {"numpy": "2.2.6"}
+    assert not stage["params"]["install_mmcv"]
+
+
+@pytest.mark.parametrize(
+    ("dists", "folders", "editable", "name"),
+    [
+        ({"mmcv": "2.1.0"}, ["mmcv"], {}, "mmcv 2.1.0"),
+        ({"mmdet": "3.3.0"}, ["mmdet"], {}, "mmdet 3.3.0"),
+        ({"projects": "0.1"}, ["projects"], {}, "projects 0.1"),
+        ({}, ["projects"], {}, "projects"),
+        ({}, [], {"mmdet": "/home/me/other"}, "mmdet"),
+    ],
+)
+def test_foreign_packages_are_named(dists, folders, editable, name):
+    state = provisioned()
+    state["packages"]["dists"].update(dists)
+    state["packages"]["folders"] = folders
+    state["packages"]["editable"].update(editable)
+    (problem,) = plan(state)["problems"]
+    assert name in problem["what"]
+    wished = wanted(codetr_packages_remove_foreign=True)
+    assert plan(state, wished)["stages"]["packages"]["params"]["foreign"] == [name]
+
+
+def test_mmcv_full_own_folder_is_not_foreign():
+    state = provisioned()
+    state["packages"]["folders"] = ["mmcv"]
+    assert plan(state)["problems"] == []
+
+
+def test_users_work_in_the_checkout_is_left_alone_and_named():
+    state = provisioned()
+    state["repo"]["changed"].append("README.md")
+    made = plan(state)
+    assert made["stages"]["repo"]["action"] == "keep"
+    assert any("README.md" in warning for warning in made["warnings"])
+
+
+def test_users_work_stops_a_checkout_of_another_commit():
+    state = provisioned()
+    state["repo"]["changed"].append("README.md")
+    state["repo"]["commit"] = "0" * 40
+    (problem,) = plan(state)["problems"]
+    assert "README.md" in problem["what"]
+    assert "stash" in problem["way_out"]
+
+
+def test_our_own_edits_are_not_dirt():
+    state = provisioned()
+    state["repo"]["commit"] = "0" * 40
+    made = plan(state)
+    assert made["problems"] == []
+    assert len(made["stages"]["repo"]["params"]["revert"]) == 3
+
+
+def test_an_edited_file_that_somebody_changed_too_is_kept_where_our_edits_stand():
+    state = provisioned()
+    path = sorted(state["repo"]["files"])[0]
+    state["repo"]["files"][path]["sha256"] = "f" * 64
+    made = plan(state)
+    assert made["problems"] == []
+    assert made["stages"]["repo"]["action"] == "keep"
+
+
+def test_a_file_to_edit_that_somebody_changed_stops_the_run():
+    state = provisioned()
+    path = sorted(state["repo"]["files"])[0]
+    entry = state["repo"]["files"][path]
+    entry.update(sha256="f" * 64, find=[1] * len(entry["find"]), replace=[0] * len(entry["replace"]))
+    assert any(path in problem["what"] for problem in plan(state)["problems"])
+
+
+def test_a_commit_without_a_list_of_edits_is_refused():
+    wished = wanted(codetr_repo_commit="1" * 40)
+    assert any("no list of source edits" in problem["what"] for problem in plan(bare(wished), wished)["problems"])
+
+
+def test_another_remote_folder_is_not_taken_for_ours():
+    state = bare()
+    state["repo"].update(dest=directory(), empty=False)
+    assert any("no git checkout" in problem["what"] for problem in plan(state)["problems"])

@@ -1,0 +1,145 @@
+"""The report: what the page shows, that it needs nothing from outside, and that it says what is not real."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from codetr_provision import cli, report
+from codetr_provision.model import Failure, HostResult, RunResult, StageResult, Upstream
+
+NASTY = "<script>alert(1)</script>"
+
+
+def verify(**change: Any) -> dict[str, Any]:
+    checks = [{"name": "compiled_ops", "status": "ok", "detail": "7 ops agree", "seconds": 5.0}, {"name": "lvis", "status": "ok"}]
+    return {
+        "schema": 1, "host": "one", "stack": "cpu", "level": "train", "passed": True, "stand_ins": ["coco"], "checks": checks,
+        "figures": {"peak_memory_bytes": 2**31, "bbox_mAP": 0.0123456}, "versions": {"torch": "1.11.0", "cuda": None},
+        "losses": [{"iter": 1, "loss": 34.9}, {"iter": 40, "loss": 10.2}], "seconds": 70.3, **change,
+    }
+
+
+def one_run(**change: Any) -> RunResult:
+    miniconda = StageResult("miniconda", "install", "nothing is there yet", "23.11", True, True, "done", 12.0)
+    host = HostResult("one", "cpu", stages=[miniconda, StageResult("env", "keep", status="done")])
+    told: dict[str, Any] = {"started": "2026-01-01T10:00:00+00:00", "seconds": 90.0, "command": "codetr-provision up", "hosts": [host]}
+    return RunResult(**told | change)
+
+
+def fetched(tmp_path: Path, content: object, host: str = "one") -> Path:
+    folder = tmp_path / "fetched" / host
+    folder.mkdir(parents=True)
+    (folder / "verify.json").write_text(json.dumps(content))
+    for name in ("loss.png", "sample-1.jpg", "sample-2.jpg", "private.png"):
+        Image.new("RGB", (8, 8), "red").save(folder / name)
+    return tmp_path / "fetched"
+
+
+def page(run: RunResult, tmp_path: Path) -> str:
+    return report.write(run, tmp_path / "report").read_text()
+
+
+class Outside(HTMLParser):
+    """Collects whatever would be loaded, and tags left open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        self.loads += [value for value in named if not value.startswith("data:")]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_has_everything_and_loads_nothing(tmp_path: Path) -> None:
+    run = one_run()
+    report.collect(run, fetched(tmp_path, verify()), tmp_path / "report")
+    text = page(run, tmp_path)
+    seen = Outside()
+    seen.feed(text)
+    assert seen.loads == [] and seen.open == [] and "url(" not in text and "@import" not in text
+    shown = ("compiled ops", "7 ops agree", "lvis", "2.00 GiB", "0.01235", "1.11.0", "34.9 at iteration 1, 10.2 at 40")
+    assert [wanted for wanted in (*shown, "prefers-color-scheme") if wanted not in text] == []
+    assert text.count('src="data:image/jpeg;base64,') == 2 and text.count('src="data:image/png;base64,') == 1
+    assert len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", text)) == 3
+
+
+def test_stand_ins_are_named_in_a_banner(tmp_path: Path) -> None:
+    upstreams = [Upstream("co-detr", "http://lab/x.git", "stand-in", "no answer"), Upstream("torch", "the package index", "real")]
+    text = page(one_run(upstreams=upstreams), tmp_path)
+    banner = re.search(r'<p class="banner".*?</p>', text, re.DOTALL)
+    assert banner is not None and "co-detr, miniconda" in banner[0] and "not the real thing" in banner[0] and "torch" not in banner[0]
+    assert '<span class="mark warn">stand-in</span>' in text
+
+
+def test_no_banner_when_all_is_real(tmp_path: Path) -> None:
+    run = one_run()
+    run.hosts[0].stages = run.hosts[0].stages[1:]
+    assert 'class="banner"' not in page(run, tmp_path)
+
+
+def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
+    run = one_run(errors=[NASTY], upstreams=[Upstream(NASTY, NASTY, "real", NASTY)], command=NASTY)
+    run.hosts[0].failure = Failure("one", NASTY, NASTY, NASTY)
+    run.hosts[0].warnings = [NASTY]
+    told = verify(versions={NASTY: NASTY}, checks=[{"name": NASTY, "status": NASTY, "detail": NASTY}])
+    report.collect(run, fetched(tmp_path, told), tmp_path / "report")
+    assert "<script" not in page(run, tmp_path)
+
+
+def test_failure_is_on_the_page_whole(tmp_path: Path) -> None:
+    run = one_run()
+    run.hosts[0].failure = Failure("one", "Install", "The disk is full.\nFree 4 GB.", "env")
+    text = page(run, tmp_path)
+    assert "one, stage env: Install" in text and "The disk is full.\nFree 4 GB." in text and ">Failed<" in text
+
+
+def test_run_json_renders_the_same_page_again(tmp_path: Path) -> None:
+    run = one_run()
+    report.collect(run, fetched(tmp_path, verify()), tmp_path / "report")
+    before = page(run, tmp_path)
+    (tmp_path / "report/index.html").unlink()
+    assert cli.main(["report", str(tmp_path / "report/run.json")]) == 0
+    assert (tmp_path / "report/index.html").read_text() == before
+    assert json.loads((tmp_path / "report/run.json").read_text())["schema"] == 1
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": 2}', '{"schema": 1, "hosts": 3}'])
+def test_other_files_are_refused(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text(content)
+    assert cli.main(["report", str(tmp_path / "run.json")]) == 2
+    assert "cannot be rendered" in capsys.readouterr().err and not (tmp_path / "index.html").exists()
+
+
+def test_results_of_an_earlier_run_are_not_shown(tmp_path: Path) -> None:
+    run = one_run()
+    report.collect(run, fetched(tmp_path, verify()), tmp_path / "report")
+    again = one_run()
+    report.collect(again, tmp_path / "nothing", tmp_path / "report")
+    assert again.hosts[0].verify is None and not again.good
+    assert "data:image" not in page(again, tmp_path)
+
+
+@pytest.mark.parametrize("content", [{"schema": 2}, verify(passed="yes"), []])
+def test_verify_result_that_makes_no_sense_fails_the_run(content: object, tmp_path: Path) -> None:
+    run = one_run()
+    report.collect(run, fetched(tmp_path, content), tmp_path / "report")
+    assert run.exit_code == 1 and "cannot be understood" in run.errors[0]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/etc"])
+def test_host_names_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    assert report.host_folder(tmp_path, name) is None

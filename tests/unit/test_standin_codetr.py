@@ -1,0 +1,194 @@
+"""The repository that stands in for Co-DETR, and the lists of edits for it and for the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import re
+import subprocess
+import sys
+import tarfile
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "molecule" / "shared"))
+
+from lab.standins import codetr, codetr_plant, codetr_sdist
+
+ROOT = Path(__file__).parents[2]
+REAL_EDITS = ROOT / "roles" / "codetr_repo" / "files" / "edits" / "sense-x-co-detr-26653521.yml"
+GPU_BY_NAME = re.compile(r"\.cuda\(\)|\.to\('cuda'\)")
+
+
+@pytest.fixture
+def sdist(tmp_path, monkeypatch):
+    """A source distribution of the right shape, so that no test needs the package index."""
+    texts: dict[str, str] = {"README.md": "mmdet\n", "setup.py": "", "PKG-INFO": "", "mmdet.egg-info/PKG-INFO": ""}
+    for place in codetr_plant.PLACES:
+        texts[place.path] = texts.get(place.path, "") + place.original + "\n"
+    texts["mmdet/.mim/tools/train.py"] = codetr_plant.PRINT_ARGUMENTS.original + "1\n"
+    texts[f"mmdet/.mim/{codetr.CONFIG}"] = "model = 1\n"
+    cache = tmp_path / "mirror" / "cache"
+    cache.mkdir(parents=True)
+    path = cache / f"{codetr_sdist.NAME}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(f"{codetr_sdist.NAME}/{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    monkeypatch.setattr(codetr_sdist, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.delenv("CODETR_LAB_REPO", raising=False)
+    return path
+
+
+@pytest.fixture
+def www(tmp_path):
+    folder = tmp_path / "mirror" / "www"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def checkout(www: Path, to: Path) -> Path:
+    """Clone as a host does: over http, from a server that knows nothing of git."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(www))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        subprocess.run(["git", "clone", "-q", f"http://127.0.0.1:{server.server_port}/git/Co-DETR.git", str(to)], check=True)
+        server.shutdown()
+    return to
+
+
+def apply(document: dict, group: str, tree: Path) -> None:
+    for item in document["groups"][group]["files"]:
+        path = tree / item["path"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == item["sha256_before"]
+        text = path.read_text()
+        for edit in item["edits"]:
+            assert text.count(edit["find"]) == edit["count"]
+            text = text.replace(edit["find"], edit["replace"])
+        assert all(text.count(edit["replace"]) == edit["count"] for edit in item["edits"]), "they could not be taken back"
+        path.write_text(text)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == item["sha256_after"]
+
+
+def test_a_clone_over_plain_http_has_the_commit_and_the_places(sdist, www, tmp_path):
+    result = codetr.build(www, "http://lab")
+    tree = checkout(www, tmp_path / "clone")
+    head = subprocess.run(["git", "-C", str(tree), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert head.stdout.strip() == result["wishes"]["codetr_repo_commit"]
+    assert (tree / result["wishes"]["codetr_workspace_config"]).exists()
+    assert "STAND-IN" in (tree / "STAND-IN.md").read_text()
+    assert not (tree / "mmdet" / ".mim").exists()
+    places = {place.path: len(GPU_BY_NAME.findall((tree / place.path).read_text())) for place in codetr_plant.PLACES}
+    assert len(places) >= 2
+    assert sum(places.values()) == len(codetr_plant.PLACES) >= 3
+
+
+def test_data_and_an_installation_do_not_make_a_clone_dirty(sdist, www, tmp_path):
+    codetr.build(www, "http://lab")
+    tree = checkout(www, tmp_path / "clone")
+    (tree / "data").symlink_to(tmp_path)
+    (tree / "mmdet" / ".mim").mkdir()
+    (tree / "mmdet" / ".mim" / "tools").symlink_to("../../tools")
+    (tree / "mmdet.egg-info").mkdir()
+    (tree / "mmdet.egg-info" / "PKG-INFO").touch()
+    status = subprocess.run(["git", "-C", str(tree), "status", "--porcelain"], capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+def test_its_edits_apply_to_a_clone_and_leave_no_gpu_by_name(sdist, www, tmp_path):
+    result = codetr.build(www, "http://lab")
+    document = yaml.safe_load(Path(result["wishes"]["codetr_repo_edits"]).read_text())
+    assert document["stand_in"] is True
+    assert document["commit"] == result["wishes"]["codetr_repo_commit"]
+    tree = checkout(www, tmp_path / "clone")
+    apply(document, "print_arguments", tree)
+    for group in document["stacks"]["cpu"]:
+        apply(document, group, tree)
+    assert not any(GPU_BY_NAME.search((tree / place.path).read_text()) for place in codetr_plant.PLACES)
+    assert 'print("Arguments: ", args)' in (tree / "tools" / "train.py").read_text()
+
+
+def test_the_commit_does_not_depend_on_who_builds_it(sdist, www, tmp_path, monkeypatch):
+    first = codetr.build(www, "http://lab")["wishes"]["codetr_repo_commit"]
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text("[user]\nname = Someone\nemail = someone@example.invalid\n[core]\nautocrlf = true\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2001-01-01T00:00:00+0000")
+    (www.parent / "built" / "codetr.json").unlink()
+    assert codetr.build(www, "http://another")["wishes"]["codetr_repo_commit"] == first
+
+
+def test_it_is_built_again_only_when_something_changed(sdist, www, monkeypatch):
+    result = codetr.build(www, "http://lab")
+    calls = []
+    real = codetr_sdist.source_tree
+    monkeypatch.setattr(codetr_sdist, "source_tree", lambda *given: calls.append(given) or real(*given))
+    assert codetr.build(www, "http://lab") == result
+    assert not calls
+    (www / "git" / "Co-DETR.git" / "info" / "refs").unlink()
+    assert codetr.build(www, "http://lab") == result
+    assert len(calls) == 1
+
+
+def test_a_source_that_changed_stops_with_the_file_and_the_text(sdist, www, monkeypatch):
+    odd = codetr_plant.Place("setup.py", "not there", "a", "b")
+    monkeypatch.setattr(codetr_plant, "PLACES", (odd,))
+    with pytest.raises(ValueError, match=r"setup\.py has 0 places with the text 'not there'"):
+        codetr.build(www, "http://lab")
+
+
+def test_a_real_repository_is_served_in_its_place(www, tmp_path, monkeypatch):
+    source = tmp_path / "real"
+    named = ["git", "-C", str(source), "-c", "user.name=a", "-c", "user.email=a@example.invalid"]
+    subprocess.run(["git", "init", "-q", str(source)], check=True)
+    subprocess.run([*named, "commit", "-q", "--allow-empty", "-m", "real"], check=True)
+    commit = subprocess.run([*named, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    monkeypatch.setenv("CODETR_LAB_REPO", str(source))
+    monkeypatch.setattr(codetr, "REAL_COMMIT", commit)
+    result = codetr.build(www, "http://lab")
+    assert result == {"artifacts": {}, "wishes": {"codetr_repo_url": "http://lab/git/Co-DETR.git"}, "stand_ins": []}
+    assert (checkout(www, tmp_path / "clone") / ".git" / "refs").exists()
+
+
+def test_a_real_repository_without_the_commit_is_refused_by_name(www, tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", str(tmp_path / "empty")], check=True)
+    monkeypatch.setenv("CODETR_LAB_REPO", str(tmp_path / "empty"))
+    with pytest.raises(RuntimeError, match=r"CODETR_LAB_REPO=.*empty.* with commit 26653521"):
+        codetr.build(www, "http://lab")
+
+
+def test_a_repository_that_is_not_there_is_refused_by_name(www, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODETR_LAB_REPO", str(tmp_path / "nowhere"))
+    with pytest.raises(RuntimeError, match=r"CODETR_LAB_REPO=.*nowhere.* cannot be read as a git repository"):
+        codetr.build(www, "http://lab")
+
+
+def test_the_edits_of_the_real_repository_only_name_another_device():
+    document = yaml.safe_load(REAL_EDITS.read_text())
+    assert document["commit"] == codetr.REAL_COMMIT
+    edits = [edit for item in document["groups"]["device"]["files"] for edit in item["edits"]]
+    assert len(edits) == 13
+    for edit in edits:
+        parts = GPU_BY_NAME.split(edit["find"])
+        assert len(parts) == 2
+        assert re.fullmatch(re.escape(parts[0]) + r"\.to\(\w+\.device\)" + re.escape(parts[1]), edit["replace"])
+
+
+def test_the_edits_of_the_real_repository_have_the_agreed_form():
+    document = yaml.safe_load(REAL_EDITS.read_text())
+    paths = [item["path"] for group in document["groups"].values() for item in group["files"]]
+    assert len(paths) == len(set(paths))
+    assert all(group in document["groups"] for groups in document["stacks"].values() for group in groups)
+    for group in document["groups"].values():
+        assert group["reason"].endswith(".")
+        for item in group["files"]:
+            assert re.fullmatch("[0-9a-f]{64}", item["sha256_before"])
+            assert re.fullmatch("[0-9a-f]{64}", item["sha256_after"])
+            assert item["sha256_before"] != item["sha256_after"]
+            assert all(set(edit) == {"find", "replace", "count"} and edit["count"] >= 1 for edit in item["edits"])

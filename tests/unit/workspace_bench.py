@@ -1,0 +1,115 @@
+"""A host in a folder, for tests of the workspace's plan."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.codetr.provision.plugins.module_utils import jsonc
+from ansible_collections.codetr.provision.plugins.module_utils.plan import workspace
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.probe import workspace as probe
+from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+
+ROLE = Path(__file__).parents[2] / "roles" / "codetr_workspace"
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+RECORDS = {
+    name: {**record, "name": name, "sha256": hashlib.sha256(b"weights").hexdigest(), "size": 7}
+    for name, record in yaml.safe_load((ROLE / "files" / "artifacts.yml").read_text()).items()
+}
+UID = 1000
+
+
+class Bench:
+    """A host in a folder: plan it, carry the plan out, look at it."""
+
+    def __init__(self, root: Path, **wishes: Any) -> None:
+        self.root = root
+        self.wishes = {**DEFAULTS, "codetr_repo_dest": "", "codetr_datasets_root": "", **wishes}
+        self.receipts: dict[str, Any] = {}
+        self.compute = "cpu"
+        self.records = RECORDS
+        self.repo_todo = False
+        config = self.at("/opt/codetr/Co-DETR/" + DEFAULTS["codetr_workspace_config"])
+        config.parent.mkdir(parents=True)
+        config.write_text("pretrained = None\n")
+        self.at("/opt/codetr/Co-DETR/.git/info").mkdir(parents=True)
+
+    def at(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
+
+    def context(self) -> Context:
+        earlier = {
+            "env": Stage("env", params={"python": "/opt/codetr/env/bin/python"}),
+            "repo": Stage("repo", action="clone" if self.repo_todo else "keep"),
+        }
+        stack = {
+            "name": self.compute,
+            "compute": self.compute,
+            "expect": {"torch": "1.11.0"},
+            "environment": {"CUDA_VISIBLE_DEVICES": ""} if self.compute == "cpu" else {},
+        }
+        return Context(
+            prefix="/opt/codetr",
+            user="me",
+            group="me",
+            home="/home/me",
+            stack=stack,
+            artifacts=self.records,
+            earlier=earlier,
+            local={"workspace": workspace.local(str(ROLE))},
+        )
+
+    def state(self) -> dict[str, Any]:
+        state = probe.probe(Host(str(self.root)), workspace.ask(self.wishes, self.context()))
+        for part in ("files", "trees", "folders", "links"):
+            for found in state[part].values():
+                if found:
+                    found["uid"] = UID
+        return {"workspace": state, "user": {"owner": {"uid": UID}}, "apt": {"aria2": None}, "receipts": self.receipts}
+
+    def plan(self) -> Stage:
+        return workspace.plan(self.state(), self.wishes, self.context())
+
+    def apply(self) -> Stage:
+        """What the role's tasks do."""
+        stage = self.plan()
+        assert not stage.problems
+        for path in stage.params["folders"]:
+            self.at(path).mkdir(parents=True, exist_ok=True)
+        for path in stage.params["stale"]:
+            self.at(path).unlink()
+        for item in stage.params["files"]:
+            self.at(item["path"]).write_text(item["content"])
+            self.at(item["path"]).chmod(int(item["mode"], 8))
+        for item in stage.params["weights"]:
+            self.at(item["dest"]).write_bytes(b"weights")
+        for item in stage.params["links"]:
+            self.at(item["path"]).parent.mkdir(exist_ok=True)
+            self.at(item["path"]).unlink(missing_ok=True)
+            self.at(item["path"]).symlink_to(item["target"])
+        for item in stage.params["vscode"]:
+            self.edit(item)
+        if stage.params["exclude"]:
+            block = [probe.EXCLUDE_BEGIN, *stage.params["exclude"]["block"].splitlines(), probe.EXCLUDE_END]
+            self.at(stage.params["exclude"]["path"]).write_text("\n".join(block) + "\n")
+        self.receipts = {"workspace": {"remember": stage.remember}}
+        return stage
+
+    def edit(self, item: dict[str, Any]) -> None:
+        path = self.at(item["path"])
+        path.parent.mkdir(exist_ok=True)
+        text = path.read_text() if path.exists() else ""
+        if "key" in item:
+            edits = jsonc.set_key(text, item["key"], item["value"]) if item["state"] == "present" else jsonc.remove_key(text, item["key"])
+        elif item["state"] == "present":
+            edits = jsonc.set_entry(text, item["list_key"], item["match"], item["value"])
+        else:
+            edits = jsonc.remove_entry(text, item["list_key"], item["match"])
+        path.write_text(jsonc.apply(text, edits))
+
+
+REPO = "/opt/codetr/Co-DETR"
+HOME = "/opt/codetr/workspace"

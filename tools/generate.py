@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Write what follows from the roles' argument specs: defaults, role READMEs and the commented list of all variables.
+
+``python tools/generate.py`` writes; ``--check`` writes nothing and fails, naming the files that would change.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ORDER = ("preflight", "nvidia_driver", "cuda_toolkit", "miniconda", "codetr_env", "codetr_packages", "codetr_repo", "codetr_datasets", "codetr_workspace")
+
+
+def specs() -> dict[str, dict[str, Any]]:
+    """The main entry point's spec of each role, in the order in which roles run."""
+    found = {}
+    for role in ORDER:
+        path = ROOT / "roles" / role / "meta" / "argument_specs.yml"
+        if path.exists():
+            found[role] = yaml.safe_load(path.read_text())["argument_specs"]["main"]
+    return found
+
+
+def prose(text: str | list[str]) -> str:
+    """A description without Ansible's markup."""
+    whole = text if isinstance(text, str) else " ".join(text)
+    return re.sub(r"\b[COMV]\(([^)]*)\)", r"\1", whole)
+
+
+def value(data: Any) -> str:
+    """A default as one line of YAML."""
+    text = yaml.safe_dump(data, default_flow_style=True, width=10_000, sort_keys=False).strip().removesuffix("...").strip()
+    return '""' if data == "" else text
+
+
+def commented(option: dict[str, Any]) -> list[str]:
+    """An option's description and choices as comment lines."""
+    text = prose(option["description"])
+    if option.get("choices"):
+        text += f" One of: {', '.join(str(choice) for choice in option['choices'])}."
+    return [f"# {line}" for line in textwrap.wrap(text, 130)]
+
+
+def defaults(spec: dict[str, Any]) -> str:
+    """A role's defaults/main.yml."""
+    lines = ["---", "# Written by tools/generate.py from meta/argument_specs.yml."]
+    for name, option in spec["options"].items():
+        lines += ["", *commented(option), f"{name}: {value(option['default'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def readme(role: str, spec: dict[str, Any]) -> str:
+    """A role's README.md."""
+    rows = [
+        f"| `{name}` | {option['type']}{' of ' + option['elements'] if option.get('elements') else ''} | `{value(option['default'])}` | "
+        f"{prose(option['description'])}{' One of: ' + ', '.join(map(str, option['choices'])) + '.' if option.get('choices') else ''} |"
+        for name, option in spec["options"].items()
+    ]
+    return "\n".join([
+        f"# codetr.provision.{role}", "", spec["short_description"] + ".", "", prose(spec["description"]), "",
+        "<!-- Written by tools/generate.py from meta/argument_specs.yml. -->", "", "| variable | type | default | meaning |", "|---|---|---|---|", *rows, "",
+        "Works alone from any playbook:", "", "```yaml", "- hosts: all", "  gather_facts: false", "  roles:", f"    - codetr.provision.{role}", "```", "",
+    ])
+
+
+def knobs(all_specs: dict[str, dict[str, Any]]) -> str:
+    """inventory/group_vars/all.yml: every variable, as comments."""
+    lines = ["---", "# Every variable there is, with its default. Written by tools/generate.py; deleting this file changes nothing.", "# To set one, write it in a file of your own inventory, or give it with -e."]
+    for role, spec in all_specs.items():
+        lines += ["", f"# {role}: {spec['short_description'].lower()}"]
+        for name, option in spec["options"].items():
+            lines += ["#", *commented(option), f"# {name}: {value(option['default'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def wanted() -> dict[Path, str]:
+    """Every generated file and its text."""
+    all_specs = specs()
+    files = {ROOT / "inventory" / "group_vars" / "all.yml": knobs(all_specs)}
+    for role, spec in all_specs.items():
+        files[ROOT / "roles" / role / "defaults" / "main.yml"] = defaults(spec)
+        files[ROOT / "roles" / role / "README.md"] = readme(role, spec)
+    return files
+
+
+def main() -> int:
+    """Write, or with ``--check`` compare."""
+    stale = [path for path, text in wanted().items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not what tools/generate.py writes; run `make docs`.")
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted()[path])
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
