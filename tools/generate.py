@@ -15,7 +15,17 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = ("preflight", "nvidia_driver", "cuda_toolkit", "miniconda", "codetr_env", "codetr_packages", "codetr_repo", "codetr_datasets", "codetr_workspace")
+ORDER = (
+    "preflight",
+    "nvidia_driver",
+    "cuda_toolkit",
+    "miniconda",
+    "codetr_env",
+    "codetr_packages",
+    "codetr_repo",
+    "codetr_datasets",
+    "codetr_workspace",
+)
 
 
 def specs() -> dict[str, dict[str, Any]]:
@@ -63,16 +73,40 @@ def readme(role: str, spec: dict[str, Any]) -> str:
         f"{prose(option['description'])}{' One of: ' + ', '.join(map(str, option['choices'])) + '.' if option.get('choices') else ''} |"
         for name, option in spec["options"].items()
     ]
-    return "\n".join([
-        f"# codetr.provision.{role}", "", spec["short_description"] + ".", "", prose(spec["description"]), "",
-        "<!-- Written by tools/generate.py from meta/argument_specs.yml. -->", "", "| variable | type | default | meaning |", "|---|---|---|---|", *rows, "",
-        "Works alone from any playbook:", "", "```yaml", "- hosts: all", "  gather_facts: false", "  roles:", f"    - codetr.provision.{role}", "```", "",
-    ])
+    return "\n".join(
+        [
+            f"# codetr.provision.{role}",
+            "",
+            spec["short_description"] + ".",
+            "",
+            prose(spec["description"]),
+            "",
+            "<!-- Written by tools/generate.py from meta/argument_specs.yml. -->",
+            "",
+            "| variable | type | default | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "Works alone from any playbook:",
+            "",
+            "```yaml",
+            "- hosts: all",
+            "  gather_facts: false",
+            "  roles:",
+            f"    - codetr.provision.{role}",
+            "```",
+            "",
+        ]
+    )
 
 
 def knobs(all_specs: dict[str, dict[str, Any]]) -> str:
     """inventory/group_vars/all.yml: every variable, as comments."""
-    lines = ["---", "# Every variable there is, with its default. Written by tools/generate.py; deleting this file changes nothing.", "# To set one, write it in a file of your own inventory, or give it with -e."]
+    lines = [
+        "---",
+        "# Every variable there is, with its default. Written by tools/generate.py; deleting this file changes nothing.",
+        "# To set one, write it in a file of your own inventory, or give it with -e.",
+    ]
     for role, spec in all_specs.items():
         lines += ["", f"# {role}: {spec['short_description'].lower()}"]
         for name, option in spec["options"].items():

@@ -33,5 +33,7 @@ class ActionModule(PlanningAction):
             raise AnsibleActionFail(refusal(plan["problems"]), result={**result, "problems": plan["problems"]})
         left = [f"{name}: {stage['action']}, {stage['reason']}" for name, stage in plan["stages"].items() if stage["todo"]]
         if self._task.args.get("finished") and left:
-            raise AnsibleActionFail("The run ended, and the host still differs from the plan: " + "; ".join(left) + ". Run again with -v and report this.")
+            raise AnsibleActionFail(
+                "The run ended, and the host still differs from the plan: " + "; ".join(left) + ". Run again with -v and report this."
+            )
         return {**result, "changed": False, **made}

@@ -37,14 +37,22 @@ class ActionModule(PlanningAction):
         stage = plan["stage"]
         before = plan["receipt_before"].get(name) or {}
         receipt = {
-            "schema": 1, "stage": name, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": stage["action"], "version": stage["version"],
-            "stand_in": stage["stand_in"], "remember": stage["remember"], "apt": sorted({*before.get("apt", []), *stage["apt"]}),
+            "schema": 1,
+            "stage": name,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "action": stage["action"],
+            "version": stage["version"],
+            "stand_in": stage["stand_in"],
+            "remember": stage["remember"],
+            "apt": sorted({*before.get("apt", []), *stage["apt"]}),
         }
         fresh = self.make_plan(variables, owner=plan["user"], reach=False, settled=receipt)["plan"]
         now = fresh["stages"][name]
         problems = [item["what"] for item in fresh["problems"] if item["stage"] == name]
         if now["todo"] or problems:
-            raise AnsibleActionFail(f"Stage {name} has run, and the host still differs: {now['action']}, {now['reason']}. {' '.join(problems)}".strip())
+            raise AnsibleActionFail(
+                f"Stage {name} has run, and the host still differs: {now['action']}, {now['reason']}. {' '.join(problems)}".strip()
+            )
         args = {"stage": name, "folder": plan["receipts"], "user": plan["user"], "receipt": receipt}
         answer = self._execute_module("codetr.provision.codetr_receipt", args, task_vars=variables)
         if answer.get("failed"):

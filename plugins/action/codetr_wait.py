@@ -53,7 +53,13 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
         text = {"type": "str"}
-        spec = {"job": {"type": "dict", "required": True}, "label": {"type": "str", "required": True}, "log": text, "progress": text, "progress_file": text}
+        spec = {
+            "job": {"type": "dict", "required": True},
+            "label": {"type": "str", "required": True},
+            "log": text,
+            "progress": text,
+            "progress_file": text,
+        }
         self.validate_argument_spec(argument_spec=spec)
         job = self._task.args["job"]
         if job.get("skipped") or "ansible_job_id" not in job:
@@ -62,12 +68,15 @@ class ActionModule(ActionBase):
         while True:
             status = self._execute_module(
                 "ansible.builtin.async_status",
-                {"jid": job["ansible_job_id"], "mode": "status", "_async_dir": os.path.dirname(job["results_file"])}, task_vars=variables,
+                {"jid": job["ansible_job_id"], "mode": "status", "_async_dir": os.path.dirname(job["results_file"])},
+                task_vars=variables,
             )
             if status.get("finished"):
                 break
             if status.get("failed") and "started" not in status:
-                raise AnsibleActionFail(f"{self._task.args['label']}: the job on the host is gone: {status.get('msg', status)}. Run again; what is half done is done again.")
+                raise AnsibleActionFail(
+                    f"{self._task.args['label']}: the job on the host is gone: {status.get('msg', status)}. Run again; what is half done is done again."
+                )
             self._tell()
             time.sleep(POLL_SECONDS)
         for key in ("ansible_job_id", "results_file", "started", "finished", "stdout_lines", "stderr_lines"):
@@ -87,7 +96,9 @@ class ActionModule(ActionBase):
         self._said, self._last = line, time.monotonic()
         label = self._task.args["label"]
         if os.environ.get(FORMAT_VARIABLE) == "json":
-            self._display.display("codetr-progress " + json.dumps({"host": self._host, "label": label, "done": done, "total": total, "text": line}))
+            self._display.display(
+                "codetr-progress " + json.dumps({"host": self._host, "label": label, "done": done, "total": total, "text": line})
+            )
         else:
             self._display.display(f"  [{self._host}] {label}: {_amount(done, total)} ({100 * done / total:.0f} %)")
 

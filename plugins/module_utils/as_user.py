@@ -59,7 +59,10 @@ def _is_me(user: str) -> bool:
 
 
 def _answer(
-    user: str | None, work: Callable[[], dict[str, Any]], expected: tuple[type[Exception], ...], parent: int | None = None,
+    user: str | None,
+    work: Callable[[], dict[str, Any]],
+    expected: tuple[type[Exception], ...],
+    parent: int | None = None,
 ) -> dict[str, Any]:
     try:
         drop_to(user)

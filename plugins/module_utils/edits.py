@@ -35,7 +35,9 @@ def edited(data: bytes, entry: dict[str, Any], back: bool = False) -> bytes:
         old, new = (edit["replace"], edit["find"]) if back else (edit["find"], edit["replace"])
         places = text.count(old)
         if places != edit["count"]:
-            raise EditError(f"{entry['path']}: {old!r} stands in {places} places, the list of edits says {edit['count']}. The list does not fit this commit.")
+            raise EditError(
+                f"{entry['path']}: {old!r} stands in {places} places, the list of edits says {edit['count']}. The list does not fit this commit."
+            )
         text = text.replace(old, new)
     result = text.encode("utf-8")
     if hashlib.sha256(result).hexdigest() != goal:

@@ -89,7 +89,9 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "log": {"type": "path"},
             "explain": {
-                "type": "list", "elements": "dict", "default": [],
+                "type": "list",
+                "elements": "dict",
+                "default": [],
                 "options": {"pattern": {"type": "str", "required": True}, "say": {"type": "str", "required": True}},
             },
         },
@@ -119,8 +121,13 @@ def execute(params: dict, command: str) -> dict:
         output.write(f"$ {command}\n".encode())
         output.flush()
         done = subprocess.run(
-            params["argv"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=params["chdir"] or "/",
-            env={**os.environ, **{key: str(value) for key, value in params["environment"].items()}}, check=False,
+            params["argv"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=params["chdir"] or "/",
+            env={**os.environ, **{key: str(value) for key, value in params["environment"].items()}},
+            check=False,
         )
         output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL_BYTES))
         return {"rc": done.returncode, "text": output.read().decode("utf-8", "replace")}
@@ -130,7 +137,7 @@ def _open(log):
     if not log:
         return tempfile.TemporaryFile()
     os.makedirs(os.path.dirname(log), exist_ok=True)
-    return open(log, "w+b")  # noqa: SIM115
+    return open(log, "w+b")
 
 
 if __name__ == "__main__":

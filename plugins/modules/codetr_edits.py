@@ -54,16 +54,18 @@ import hashlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.edits import EditError, edited
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+from ansible_collections.codetr.provision.plugins.module_utils.edits import EditError, edited
 
 
 def main() -> None:
     """Check every file, then write those that differ."""
     module = AnsibleModule(
         {
-            "repo": {"type": "path", "required": True}, "user": {"type": "str"},
-            "apply": {"type": "list", "elements": "dict", "default": []}, "revert": {"type": "list", "elements": "dict", "default": []},
+            "repo": {"type": "path", "required": True},
+            "user": {"type": "str"},
+            "apply": {"type": "list", "elements": "dict", "default": []},
+            "revert": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

@@ -119,8 +119,13 @@ def main() -> None:
     def work() -> dict[str, Any]:
         selection = Selection(wish["members"], wish["strip"], _lines(wish["only_list"]))
         order = Order(
-            src=os.path.abspath(wish["src"]), dest=dest, sha256=wish["sha256"], selection=selection,
-            manifest=wish["manifest"] or f"{dest}.manifest.json", note=wish["note"], progress=wish["progress"] or "",
+            src=os.path.abspath(wish["src"]),
+            dest=dest,
+            sha256=wish["sha256"],
+            selection=selection,
+            manifest=wish["manifest"] or f"{dest}.manifest.json",
+            note=wish["note"],
+            progress=wish["progress"] or "",
         )
         return extract(order, check=module.check_mode)
 

@@ -130,10 +130,16 @@ def main() -> None:
     try:
         mode = int(wish["mode"], 8)
     except ValueError:
-        module.fail_json(msg=f"mode is {wish['mode']!r}. Give permission bits as an octal string such as \"0644\".")
+        module.fail_json(msg=f'mode is {wish["mode"]!r}. Give permission bits as an octal string such as "0644".')
     request = Request(
-        name=wish["name"], urls=wish["urls"], dest=os.path.abspath(wish["dest"]), sha256=wish["sha256"] or None, size=wish["size"],
-        mode=mode, transfer=Transfer(max(1, min(wish["connections"], 16)), wish["rate_limit"]), insecure_ok=wish["insecure_ok"],
+        name=wish["name"],
+        urls=wish["urls"],
+        dest=os.path.abspath(wish["dest"]),
+        sha256=wish["sha256"] or None,
+        size=wish["size"],
+        mode=mode,
+        transfer=Transfer(max(1, min(wish["connections"], 16)), wish["rate_limit"]),
+        insecure_ok=wish["insecure_ok"],
         progress=wish["progress"] or "",
     )
     try:

@@ -81,7 +81,11 @@ def explain(reason: object, name: str, seconds: int) -> str:
 def main() -> None:
     """Try all at once; the result lists only what is silent."""
     module = AnsibleModule(
-        {"urls": {"type": "list", "elements": "str", "required": True}, "seconds": {"type": "int", "default": 8}, "environment": {"type": "dict", "default": {}}},
+        {
+            "urls": {"type": "list", "elements": "str", "required": True},
+            "seconds": {"type": "int", "default": 8},
+            "environment": {"type": "dict", "default": {}},
+        },
         supports_check_mode=True,
     )
     os.environ.update({key: str(value) for key, value in module.params["environment"].items()})

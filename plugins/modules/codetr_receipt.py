@@ -75,10 +75,14 @@ def main() -> None:
     """Write or take away; check mode does neither."""
     module = AnsibleModule(
         {
-            "stage": {"type": "str", "required": True}, "folder": {"type": "path", "required": True}, "user": {"type": "str"},
-            "state": {"type": "str", "choices": ["begun", "ended"]}, "receipt": {"type": "dict"},
+            "stage": {"type": "str", "required": True},
+            "folder": {"type": "path", "required": True},
+            "user": {"type": "str"},
+            "state": {"type": "str", "choices": ["begun", "ended"]},
+            "receipt": {"type": "dict"},
         },
-        supports_check_mode=True, required_one_of=[["state", "receipt"]],
+        supports_check_mode=True,
+        required_one_of=[["state", "receipt"]],
     )
     params = module.params
     mark = os.path.join(params["folder"], params["stage"] + ".inprogress")

@@ -47,7 +47,9 @@ class PlanningAction(ActionBase):
     def _why_no_state(self, result: dict[str, Any]) -> str:
         if result.get("unreachable"):
             return str(result.get("msg", "The host cannot be reached."))
-        answer = self._low_level_execute_command("for p in python3 python2 python; do command -v $p >/dev/null 2>&1 && { $p -V 2>&1; exit 0; }; done; echo none")
+        answer = self._low_level_execute_command(
+            "for p in python3 python2 python; do command -v $p >/dev/null 2>&1 && { $p -V 2>&1; exit 0; }; done; echo none"
+        )
         said = (answer.get("stdout") or "").strip()
         match = re.search(r"Python (\d+)\.(\d+)", said)
         if not match or (int(match.group(1)), int(match.group(2))) < (3, 8):
@@ -94,9 +96,19 @@ class PlanningAction(ActionBase):
                 raise AnsibleActionFail(f"Reachability could not be tried: {answer.get('msg', answer)}")
             plan["problems"] = preflight.judge_reach(answer["silent"], plan["needs"])
         return {
-            "plan": plan, "wishes": wanted, "become": state["user"]["uid"] != 0, "user": account["name"], "group": account.get("group", ""),
-            "home": account.get("home", ""), "prefix": wanted["provision_prefix"].rstrip("/"), "folders": preflight.folders_of(wanted["provision_prefix"].rstrip("/")), "receipts": f"{wanted['provision_prefix'].rstrip('/')}/receipts",
-            "environment": environment, "stack": plan["stack"], "receipt_before": state["receipts"], "wheel_cache": str(catalog.wheel_cache(wanted)),
+            "plan": plan,
+            "wishes": wanted,
+            "become": state["user"]["uid"] != 0,
+            "user": account["name"],
+            "group": account.get("group", ""),
+            "home": account.get("home", ""),
+            "prefix": wanted["provision_prefix"].rstrip("/"),
+            "folders": preflight.folders_of(wanted["provision_prefix"].rstrip("/")),
+            "receipts": f"{wanted['provision_prefix'].rstrip('/')}/receipts",
+            "environment": environment,
+            "stack": plan["stack"],
+            "receipt_before": state["receipts"],
+            "wheel_cache": str(catalog.wheel_cache(wanted)),
         }
 
 
@@ -104,8 +116,14 @@ def environment_of(wanted: dict[str, Any], account: dict[str, Any]) -> dict[str,
     """Variables for everything that runs on the host: caches inside the prefix, the CA bundle, and what the user adds (a proxy, say)."""
     prefix, bundle = wanted["provision_prefix"].rstrip("/"), wanted["provision_ca_bundle"]
     values = {
-        "HOME": account.get("home") or "/", "XDG_CACHE_HOME": f"{prefix}/cache", "PIP_CACHE_DIR": f"{prefix}/cache/pip", "TORCH_HOME": f"{prefix}/torch-home",
-        "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONNOUSERSITE": "1", "GIT_TERMINAL_PROMPT": "0",
+        "HOME": account.get("home") or "/",
+        "XDG_CACHE_HOME": f"{prefix}/cache",
+        "PIP_CACHE_DIR": f"{prefix}/cache/pip",
+        "TORCH_HOME": f"{prefix}/torch-home",
+        "PIP_NO_INPUT": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PYTHONNOUSERSITE": "1",
+        "GIT_TERMINAL_PROMPT": "0",
         **({name: bundle for name in CA_VARIABLES} if bundle else {}),
     }
     return {**values, **{str(key): str(value) for key, value in wanted["provision_environment"].items()}}
@@ -124,4 +142,6 @@ def listing(head: str, sentences: list[str]) -> str:
 def refusal(problems: list[dict[str, str]]) -> str:
     """The message of a run that is refused before the host is touched."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return listing(f"Nothing was changed; {count} to solve first", [f"{item['stage']}: {item['what']} {item['way_out']}" for item in problems])
+    return listing(
+        f"Nothing was changed; {count} to solve first", [f"{item['stage']}: {item['what']} {item['way_out']}" for item in problems]
+    )

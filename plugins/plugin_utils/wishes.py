@@ -93,7 +93,9 @@ def coerce(given: Mapping[str, Any], template: Callable[[Any], Any] = lambda val
 
 def _spec(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Argument specs without the keys that only people read."""
-    return {name: {key: value for key, value in option.items() if key not in ("description", "version_added")} for name, option in known.items()}
+    return {
+        name: {key: value for key, value in option.items() if key not in ("description", "version_added")} for name, option in known.items()
+    }
 
 
 def sentence(error: str, given: Mapping[str, Any]) -> str:
@@ -114,17 +116,21 @@ def judge(wishes: Mapping[str, Any]) -> list[str]:
         value = wishes[name]
         if value and not value.startswith("/"):
             problems.append(f"{name} must be an absolute path; it is {value!r}.")
-        elif re.search(r"\s", value or ""):
+        elif name != "codetr_datasets_root" and re.search(r"\s", value or ""):
             problems.append(f"{name} has a space in it ({value!r}); conda and many build tools break on that. Choose a path without.")
     if wishes["provision_prefix"].rstrip("/") in ("", "/usr", "/etc", "/home", "/root", "/opt", "/var", "/tmp"):
-        problems.append(f"provision_prefix {wishes['provision_prefix']!r} belongs to the system; name a folder below it, such as /opt/codetr.")
+        problems.append(
+            f"provision_prefix {wishes['provision_prefix']!r} belongs to the system; name a folder below it, such as /opt/codetr."
+        )
     if not re.fullmatch(r"[0-9a-f]{40}", wishes["codetr_repo_commit"]):
         problems.append(f"codetr_repo_commit must be a whole commit id of 40 hexadecimal digits; it is {wishes['codetr_repo_commit']!r}.")
     for name in ("codetr_datasets_subset", "codetr_packages_jobs"):
         if wishes[name] < 0:
             problems.append(f"{name} must not be negative; it is {wishes[name]}.")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", wishes["codetr_env_name"]):
-        problems.append(f"codetr_env_name {wishes['codetr_env_name']!r} cannot name an environment; use letters, digits, dot, dash and underscore.")
+        problems.append(
+            f"codetr_env_name {wishes['codetr_env_name']!r} cannot name an environment; use letters, digits, dot, dash and underscore."
+        )
     stacks = sorted(path.stem for path in (ROOT / "stacks").glob("*.yml"))
     if wishes["codetr_stack"] not in ("auto", *stacks):
         problems.append(f"codetr_stack must be one of auto, {', '.join(stacks)}; it is {wishes['codetr_stack']}.")

@@ -28,16 +28,46 @@ def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
     room = {"total": 200 * GB, "free": 100 * GB, "read_only": False, "device": 1}
     state: dict[str, Any] = {
         "user": {
-            "login": "me", "uid": 1000,
-            "owner": {"name": wished["provision_user"] or "me", "exists": True, "uid": 1000, "gid": 1000, "group": "me", "home": "/home/me", "shell": "/bin/bash"},
+            "login": "me",
+            "uid": 1000,
+            "owner": {
+                "name": wished["provision_user"] or "me",
+                "exists": True,
+                "uid": 1000,
+                "gid": 1000,
+                "group": "me",
+                "home": "/home/me",
+                "shell": "/bin/bash",
+            },
         },
-        "os": {"id": "debian", "version": "12", "codename": "bookworm", "like": [], "name": "Debian GNU/Linux 12 (bookworm)", "apt": True, "systemd": True},
+        "os": {
+            "id": "debian",
+            "version": "12",
+            "codename": "bookworm",
+            "like": [],
+            "name": "Debian GNU/Linux 12 (bookworm)",
+            "apt": True,
+            "systemd": True,
+        },
         "machine": {
-            "arch": "x86_64", "kernel": "6.1.0-40-cloud-amd64", "python": [3, 11, 2], "cpus": 4, "epoch": 1.8e9,
-            "memory": {"total": 16 * GB, "available": 15 * GB}, "shm": {"total": 8 * GB, "free": 8 * GB, "read_only": False, "device": 2}, "container": "",
+            "arch": "x86_64",
+            "kernel": "6.1.0-40-cloud-amd64",
+            "python": [3, 11, 2],
+            "cpus": 4,
+            "epoch": 1.8e9,
+            "memory": {"total": 16 * GB, "available": 15 * GB},
+            "shm": {"total": 8 * GB, "free": 8 * GB, "read_only": False, "device": 2},
+            "container": "",
         },
-        "disks": {path: {"self": None, "resolves": False, "parent": "/opt", "parent_type": "dir", "room": dict(room)} for path in asked["base"]["paths"]},
-        "gpus": [], "apt": dict.fromkeys(asked["base"]["apt"]), "receipts": {}, "inprogress": {}, "controller_epoch": 1.8e9,
+        "disks": {
+            path: {"self": None, "resolves": False, "parent": "/opt", "parent_type": "dir", "room": dict(room)}
+            for path in asked["base"]["paths"]
+        },
+        "gpus": [],
+        "apt": dict.fromkeys(asked["base"]["apt"]),
+        "receipts": {},
+        "inprogress": {},
+        "controller_epoch": 1.8e9,
         "miniconda": {"prefix": None, "empty": True, "conda": None, "condarc": None, "shell_init": False},
         "env": {"prefix": None, "empty": True, "kind": None, "python": None, "base": None},
         "packages": {"site": None, "dists": {}, "editable": {}, "folders": []},
@@ -72,17 +102,34 @@ def provisioned(wished: dict[str, Any] | None = None) -> dict[str, Any]:
     for disk in state["disks"].values():
         disk.update(self=directory(), resolves=True)
     state["apt"] = dict.fromkeys(state["apt"], "1.0")
-    state["miniconda"] = {"prefix": directory(), "empty": False, "conda": "24.11.1", "condarc": miniconda.condarc(wished), "shell_init": False}
+    state["miniconda"] = {
+        "prefix": directory(),
+        "empty": False,
+        "conda": "24.11.1",
+        "condarc": miniconda.condarc(wished),
+        "shell_init": False,
+    }
     state["env"] = {"prefix": directory(), "empty": False, "kind": "conda", "python": "3.10.13", "base": None}
     ctx = build.context(wished, have, "cpu", state["user"]["owner"])
     dest = repo.dest_of(wished, ctx)
-    state["packages"] = {"site": "/x", "dists": {**stack["pins"], "mmcv-full": stack["mmcv"]["version"]}, "editable": {"mmdet": dest}, "folders": []}
+    state["packages"] = {
+        "site": "/x",
+        "dists": {**stack["pins"], "mmcv-full": stack["mmcv"]["version"]},
+        "editable": {"mmdet": dest},
+        "folders": [],
+    }
     files = {
         path: {"sha256": entry["sha256_after"], "find": [0] * len(entry["edits"]), "replace": [edit["count"] for edit in entry["edits"]]}
         for path, entry in repo.entries(ctx, repo.groups_wanted(wished, ctx)).items()
     }
     state["repo"] = {
-        "dest": directory(), "empty": False, "git": True, "commit": wished["codetr_repo_commit"], "origin": wished["codetr_repo_url"], "changed": sorted(files), "files": files,
+        "dest": directory(),
+        "empty": False,
+        "git": True,
+        "commit": wished["codetr_repo_commit"],
+        "origin": wished["codetr_repo_url"],
+        "changed": sorted(files),
+        "files": files,
     }
     return state
 

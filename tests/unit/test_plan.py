@@ -14,7 +14,11 @@ def test_a_bare_host_gets_everything():
     made = plan(bare())
     assert made["problems"] == []
     assert {name: made["stages"][name]["action"] for name in CORE} == {
-        "preflight": "prepare", "miniconda": "install", "env": "create", "packages": "install", "repo": "clone",
+        "preflight": "prepare",
+        "miniconda": "install",
+        "env": "create",
+        "packages": "install",
+        "repo": "clone",
     }
     assert made["stack"] == "cpu"
     assert {need["why"] for need in made["needs"]} >= {"the conda installer", "the repository", "Python packages"}
@@ -136,8 +140,17 @@ def test_anaconda_channels_need_the_terms():
 def test_conda_create_names_its_channels_and_no_other():
     argv = plan(bare())["stages"]["env"]["params"]["argv"]
     assert argv == [
-        "/opt/codetr/miniconda3/bin/conda", "create", "--yes", "--quiet", "--prefix", "/opt/codetr/miniconda3/envs/codetr",
-        "--override-channels", "--channel", "conda-forge", "python=3.10", "pip",
+        "/opt/codetr/miniconda3/bin/conda",
+        "create",
+        "--yes",
+        "--quiet",
+        "--prefix",
+        "/opt/codetr/miniconda3/envs/codetr",
+        "--override-channels",
+        "--channel",
+        "conda-forge",
+        "python=3.10",
+        "pip",
     ]
 
 
@@ -173,7 +186,7 @@ def test_venv_and_existing_need_no_conda():
 
 def test_a_cached_wheel_is_taken_and_not_built():
     wished = wanted()
-    key = wheel_key({**known(wished)["stacks"]["cpu"]})
+    key = wheel_key(known(wished)["stacks"]["cpu"], bare()["os"])
     built = plan(bare())["stages"]["packages"]["params"]
     cached = plan(bare(), wheels={key: "/cache/x.whl"})["stages"]["packages"]["params"]
     assert (built["build"], cached["build"], cached["wheel"]) == (True, False, "/cache/x.whl")

@@ -125,6 +125,7 @@ def test_a_run_without_torch_ends_with_a_whole_result(tmp_path):
 
 def test_exit_zero_leaves_the_judgement_to_the_caller(tmp_path):
     command = [sys.executable, "-B", "-S", "-m", "verify", *_arguments(tmp_path, "--level", "versions", "--exit-zero")]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(verifypackage.PARENT)}, cwd=tmp_path, capture_output=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(verifypackage.PARENT)}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0
     assert json.loads((tmp_path / "out" / "verify.json").read_text())["passed"] is False

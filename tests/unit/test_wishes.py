@@ -36,7 +36,12 @@ def test_a_misspelt_variable_of_any_prefix_is_refused(prefix):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("codetr_stak", "codetr_stack"), ("provision_prefx", "provision_prefix"), ("miniconda_chanels", "miniconda_channels"), ("codetr_datasets_subsets", "codetr_datasets_subset")],
+    [
+        ("codetr_stak", "codetr_stack"),
+        ("provision_prefx", "provision_prefix"),
+        ("miniconda_chanels", "miniconda_channels"),
+        ("codetr_datasets_subsets", "codetr_datasets_subset"),
+    ],
 )
 def test_the_nearest_name_is_said(name, nearest):
     (problem,) = refused(**{name: "x"})
@@ -72,7 +77,9 @@ def test_bad_values(given, part):
     assert part in problem
 
 
-@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta" / "argument_specs.yml").exists()))
+@pytest.mark.parametrize(
+    "role", sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta" / "argument_specs.yml").exists())
+)
 def test_defaults_and_spec_agree(role):
     spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text())

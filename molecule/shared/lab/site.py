@@ -29,7 +29,7 @@ def earlier() -> list[Upstream] | None:
     """Return what the last `lab up` decided, or None where there was none or it no longer fits."""
     path = lab_dir() / "upstreams.json"
     try:
-        found = [Upstream(**entry) for entry in json.loads(path.read_text())]
+        found = [Upstream(**{key: entry[key] for key in entry if key != "kind"}) for entry in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError):
         # None yet, or one that another version of the lab wrote.
         return None
@@ -51,13 +51,19 @@ def up(*, keep: bool = False) -> list[Upstream]:
         print(f"Served by the lab: {', '.join(served) or 'nothing'}.", flush=True)
         made = upstreams.build(served, mirror.www(), BASE_URL, python310.find() if served else None)
         found = upstreams.settle((each for each in found if each.url), made)
-        write_variables({**upstreams.merge(made), "provision_environment": environment()})
-        access.replace(lab_dir() / "upstreams.json", json.dumps([asdict(upstream) for upstream in found], indent=2) + "\n")
+        wheels = {"codetr_packages_wheel_cache": str(lab_dir() / "cache" / "wheels")}
+        write_variables({**upstreams.merge(made), **wheels, "provision_environment": environment()})
+        access.replace(lab_dir() / "upstreams.json", json.dumps([_entry(upstream) for upstream in found], indent=2) + "\n")
         access.write(hosts.running())
     for upstream in found:
         print(f"{'stand-in' if upstream.stand_in else 'real':8}  {upstream.name}: {upstream.why}")
     print(f"The lab is up: mirror {BASE_URL}, files in {lab_dir()}")
     return found
+
+
+def _entry(upstream: Upstream) -> dict[str, Any]:
+    """What upstreams.json says of one; `kind` is the word that the report shows."""
+    return {**asdict(upstream), "kind": "stand-in" if upstream.stand_in else "real"}
 
 
 def write_variables(variables: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ def select(archive: zipfile.ZipFile, source: str, archive_bytes: int, selection:
     _judge_bytes(infos, source, archive_bytes)
     possible = {}
     for info in infos:
-        path = "/".join(info.filename.split("/")[selection.strip:])
+        path = "/".join(info.filename.split("/")[selection.strip :])
         if info.is_dir() or not info.filename.startswith(selection.below) or not path:
             continue
         if path in possible:

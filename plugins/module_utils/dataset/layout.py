@@ -34,7 +34,11 @@ class Part:
 TRAIN = Part("coco-train2017", IMAGES, "coco/train2017", "train2017/", 1)
 VAL = Part("coco-val2017", IMAGES, "coco/val2017", "val2017/", 1)
 COCO = Part(
-    "coco-annotations-trainval2017", ANNOTATIONS, "coco/annotations", "annotations/", 1,
+    "coco-annotations-trainval2017",
+    ANNOTATIONS,
+    "coco/annotations",
+    "annotations/",
+    1,
     ("instances_train2017.json", "instances_val2017.json"),
 )
 LVIS_TRAIN = Part("lvis-v1-train", ANNOTATIONS, "lvis_v1/annotations", required=("lvis_v1_train.json",))

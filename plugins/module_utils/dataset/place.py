@@ -92,7 +92,10 @@ def _provenance(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _annotations(
-    root: str, part: dict[str, Any], chosen: frozenset[str] | None, pictures: dict[str, set[str]],
+    root: str,
+    part: dict[str, Any],
+    chosen: frozenset[str] | None,
+    pictures: dict[str, set[str]],
 ) -> dict[str, Any]:
     final = os.path.join(root, part["path"])
     source = final if part["adopt"] else ours(root, "staging", part["name"])

@@ -65,14 +65,32 @@ def program() -> str:
 def options(transfer: Transfer) -> list[str]:
     """aria2c's options for one URL that comes on standard input, where a password in it is not seen in the process list."""
     listed = [
-        "--no-conf=true", "--no-netrc=true", "--input-file=-", "--continue=true", "--always-resume=false",
-        "--auto-file-renaming=false", "--allow-overwrite=true", "--follow-torrent=false", "--follow-metalink=false", "--remote-time=false",
-        f"--split={transfer.connections}", f"--max-connection-per-server={min(transfer.connections, 16)}", "--min-split-size=1M",
-        f"--max-tries={TRIES}", f"--retry-wait={RETRY_SECONDS}", f"--connect-timeout={CONNECT_SECONDS}", f"--timeout={STALL_SECONDS}",
+        "--no-conf=true",
+        "--no-netrc=true",
+        "--input-file=-",
+        "--continue=true",
+        "--always-resume=false",
+        "--auto-file-renaming=false",
+        "--allow-overwrite=true",
+        "--follow-torrent=false",
+        "--follow-metalink=false",
+        "--remote-time=false",
+        f"--split={transfer.connections}",
+        f"--max-connection-per-server={min(transfer.connections, 16)}",
+        "--min-split-size=1M",
+        f"--max-tries={TRIES}",
+        f"--retry-wait={RETRY_SECONDS}",
+        f"--connect-timeout={CONNECT_SECONDS}",
+        f"--timeout={STALL_SECONDS}",
         # Space is looked at before; preallocating would write 19 GB twice on file systems without fallocate.
-        "--file-allocation=none", "--auto-save-interval=5",
-        "--summary-interval=1", "--human-readable=false", "--show-console-readout=false", "--enable-color=false",
-        "--console-log-level=warn", "--download-result=hide",
+        "--file-allocation=none",
+        "--auto-save-interval=5",
+        "--summary-interval=1",
+        "--human-readable=false",
+        "--show-console-readout=false",
+        "--enable-color=false",
+        "--console-log-level=warn",
+        "--download-result=hide",
         # Killed with -9, we cannot stop aria2: it looks after us itself.
         f"--stop-with-process={os.getpid()}",
     ]
@@ -117,8 +135,14 @@ def download(url: str, part: str, transfer: Transfer, on_progress: Callable[[int
     """
     folder, name = os.path.split(part)
     child = subprocess.Popen(
-        [program(), *options(transfer)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder,
-        pass_fds=(keep,), encoding="utf-8", errors="replace",
+        [program(), *options(transfer)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        pass_fds=(keep,),
+        encoding="utf-8",
+        errors="replace",
     )
     assert child.stdin is not None and child.stdout is not None
     with child.stdin:

@@ -177,8 +177,11 @@ class _Fetching:
             self._copy(url)
         else:
             aria2.download(
-                url, self.part, self.request.transfer,
-                lambda done, total, rate: self.progress.report("download", done, total, rate), self.held,
+                url,
+                self.part,
+                self.request.transfer,
+                lambda done, total, rate: self.progress.report("download", done, total, rate),
+                self.held,
             )
         got, size = self._hash(), os.path.getsize(self.part)
         wrong_size = self.request.size is not None and size != self.request.size

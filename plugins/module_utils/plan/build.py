@@ -5,11 +5,26 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import datasets, env, miniconda, packages, preflight, repo, stack, workspace
+from ansible_collections.codetr.provision.plugins.module_utils.plan import (
+    datasets,
+    env,
+    miniconda,
+    packages,
+    preflight,
+    repo,
+    stack,
+    workspace,
+)
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 
 STAGES: dict[str, ModuleType] = {
-    "preflight": preflight, "miniconda": miniconda, "env": env, "packages": packages, "repo": repo, "datasets": datasets, "workspace": workspace,
+    "preflight": preflight,
+    "miniconda": miniconda,
+    "env": env,
+    "packages": packages,
+    "repo": repo,
+    "datasets": datasets,
+    "workspace": workspace,
 }
 RECORDED_SECTIONS = tuple(name for name in STAGES if name != "preflight")
 
@@ -23,9 +38,16 @@ def context(wishes: dict[str, Any], catalog: dict[str, Any], stack_name: str, ow
     """
     who = owner or {}
     return Context(
-        prefix=wishes["provision_prefix"].rstrip("/") or "/", user=who.get("name", ""), group=who.get("group", ""), home=who.get("home", ""),
-        stack={"name": stack_name, **catalog["stacks"][stack_name]}, artifacts=catalog["artifacts"], edits=catalog["edits"], wheels=catalog["wheels"],
-        pip_index=catalog["pip_index"], local=catalog["local"],
+        prefix=wishes["provision_prefix"].rstrip("/") or "/",
+        user=who.get("name", ""),
+        group=who.get("group", ""),
+        home=who.get("home", ""),
+        stack={"name": stack_name, **catalog["stacks"][stack_name]},
+        artifacts=catalog["artifacts"],
+        edits=catalog["edits"],
+        wheels=catalog["wheels"],
+        pip_index=catalog["pip_index"],
+        local=catalog["local"],
     )
 
 
@@ -35,11 +57,16 @@ def questions(wishes: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]
     asked = {name: STAGES[name].ask(wishes, ctx) for name in RECORDED_SECTIONS}
     prefix = ctx.prefix
     paths = {
-        *preflight.folders_of(prefix), miniconda.prefix_of(wishes, ctx), env.prefix_of(wishes, ctx), repo.dest_of(wishes, ctx),
+        *preflight.folders_of(prefix),
+        miniconda.prefix_of(wishes, ctx),
+        env.prefix_of(wishes, ctx),
+        repo.dest_of(wishes, ctx),
         *(path for name in RECORDED_SECTIONS for path in asked[name].get("paths", [])),
         wishes["codetr_datasets_root"] or f"{prefix}/data",
     }
-    names = {name for module in STAGES.values() for name in module.APT} | {new for table in packages.APT_RENAMED.values() for new in table.values()}
+    names = {name for module in STAGES.values() for name in module.APT} | {
+        new for table in packages.APT_RENAMED.values() for new in table.values()
+    }
     base = {"owner": wishes["provision_user"], "paths": sorted(paths), "apt": sorted(names), "receipts": f"{prefix}/receipts"}
     return {"base": base, **asked}
 
@@ -66,8 +93,13 @@ def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]
     problems = [*problems, *(item for stage in stages for item in stage.problems), *preflight.judge_room(stages, state)]
     ignored = [item for item in problems if item["stage"] == "preflight" and wishes["preflight_only_warn"]]
     return {
-        "stack": name, "stack_reason": why, "stages": {stage.stage: stage.as_dict() for stage in stages},
+        "stack": name,
+        "stack_reason": why,
+        "stages": {stage.stage: stage.as_dict() for stage in stages},
         "problems": [item for item in problems if item not in ignored],
-        "warnings": [*(f"{stage.stage}: {text}" for stage in stages for text in stage.warnings), *(f"{item['stage']}: {item['what']}" for item in ignored)],
+        "warnings": [
+            *(f"{stage.stage}: {text}" for stage in stages for text in stage.warnings),
+            *(f"{item['stage']}: {item['what']}" for item in ignored),
+        ],
         "needs": [{**need, "stage": stage.stage} for stage in stages if stage.todo for need in stage.needs],
     }

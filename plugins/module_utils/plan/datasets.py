@@ -64,7 +64,9 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         stage.apt = [name for name in APT if state["apt"].get(name) is None]
     stage.needs = [
         {"url": url, "why": f"the data set {part.name}"}
-        for part in fetched for url in records[part.name]["urls"] if not url.startswith("file:")
+        for part in fetched
+        for url in records[part.name]["urls"]
+        if not url.startswith("file:")
     ]
     stage.disk = [{"path": root, "bytes": _bytes_needed(fetched, records, here, wishes)}] if fetched else []
     stage.before = {part.name: found[part.name].word for part in todo} | {link: "missing or other" for link in links}
@@ -72,10 +74,15 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     if todo:
         stage.after["root"] = root
     stage.params = {
-        "root": root, "make_root": here["root"] is None,
-        "archives": f"{root}/{OURS}/archives", "keep_archives": wishes["codetr_datasets_keep_archives"],
-        "connections": wishes["codetr_datasets_connections"], "rate_limit": wishes["codetr_datasets_rate_limit"],
-        "choice": choice or {}, "choosing": choosing, "links": "lvis" in names,
+        "root": root,
+        "make_root": here["root"] is None,
+        "archives": f"{root}/{OURS}/archives",
+        "keep_archives": wishes["codetr_datasets_keep_archives"],
+        "connections": wishes["codetr_datasets_connections"],
+        "rate_limit": wishes["codetr_datasets_rate_limit"],
+        "choice": choice or {},
+        "choosing": choosing,
+        "links": "lvis" in names,
         "fetched": [_work(part, records[part.name], root, choice) for part in fetched],
         "placed": [_placed(part, records[part.name], found[part.name].adopted) for part in todo],
     }
@@ -139,8 +146,10 @@ def _judge_found(stage: Stage, root: str, parts: list[Part], found: dict[str, ju
 def _choosing(parts: list[Part], found: dict[str, judge.Verdict], here: dict[str, Any], choice: dict[str, Any] | None) -> bool:
     """Whether the subset is chosen (again): then all annotations are made anew, because they are what it is chosen from."""
     sources = [part for part in parts if part.kind == ANNOTATIONS]
-    choosing = choice is not None and any(found[part.name].todo for part in parts) and (
-        here["choice"] != choice or any(found[part.name].todo for part in sources)
+    choosing = (
+        choice is not None
+        and any(found[part.name].todo for part in parts)
+        and (here["choice"] != choice or any(found[part.name].todo for part in sources))
     )
     if choosing:
         for part in sources:
@@ -214,10 +223,16 @@ def _work(part: Part, record: dict[str, Any], root: str, choice: dict[str, Any] 
     ours = f"{root}/{OURS}"
     images = part.kind == IMAGES
     return {
-        "name": part.name, "kind": part.kind, "urls": record["urls"], "sha256": record["sha256"], "size": record.get("size"),
+        "name": part.name,
+        "kind": part.kind,
+        "urls": record["urls"],
+        "sha256": record["sha256"],
+        "size": record.get("size"),
         "stand_in": bool(record.get("stand_in")),
-        "archive": f"{ours}/archives/{part.name}.zip", "progress": f"{ours}/progress/{part.name}.json",
-        "members": part.below, "strip": part.strip,
+        "archive": f"{ours}/archives/{part.name}.zip",
+        "progress": f"{ours}/progress/{part.name}.json",
+        "members": part.below,
+        "strip": part.strip,
         "dest": f"{root}/{part.path}" if images else f"{ours}/staging/{part.name}",
         "manifest": f"{ours}/{part.name}.json" if images else f"{ours}/staging/{part.name}.json",
         "only_list": f"{ours}/choice/{part.path.rpartition('/')[2]}.txt" if images and choice else "",
@@ -228,6 +243,12 @@ def _work(part: Part, record: dict[str, Any], root: str, choice: dict[str, Any] 
 def _placed(part: Part, record: dict[str, Any], adopt: bool) -> dict[str, Any]:
     """What validating and placing one part needs."""
     return {
-        "name": part.name, "kind": part.kind, "path": part.path, "required": list(part.required), "sha256": record["sha256"],
-        "counts": record.get("counts"), "stand_in": bool(record.get("stand_in")), "adopt": adopt,
+        "name": part.name,
+        "kind": part.kind,
+        "path": part.path,
+        "required": list(part.required),
+        "sha256": record["sha256"],
+        "counts": record.get("counts"),
+        "stand_in": bool(record.get("stand_in")),
+        "adopt": adopt,
     }

@@ -28,7 +28,9 @@ def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     """Create, repair what was cut short, or keep; an environment with another Python is never replaced."""
     here, prefix, manager, python = state["env"], prefix_of(wishes, ctx), wishes["codetr_env_manager"], ctx.stack["python"]
-    stage = Stage("env", version=f"Python {here['python'] or python}", params={"prefix": prefix, "python": f"{prefix}/bin/python", "manager": manager})
+    stage = Stage(
+        "env", version=f"Python {here['python'] or python}", params={"prefix": prefix, "python": f"{prefix}/bin/python", "manager": manager}
+    )
     half = state["inprogress"].get("env") is not None
     fits = here["python"] is not None and here["python"].split(".")[:2] == python.split(".")
     if fits and not half:
@@ -36,7 +38,9 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         return stage
     if manager == "existing":
         stage.problem(
-            f"codetr_env_manager is existing, and there is no Python {python} at {prefix}/bin/python" + (f" (it is {here['python']})" if here["python"] else "") + ".",
+            f"codetr_env_manager is existing, and there is no Python {python} at {prefix}/bin/python"
+            + (f" (it is {here['python']})" if here["python"] else "")
+            + ".",
             f"Set codetr_env_prefix to an environment with Python {python}, or let conda or venv make one.",
         )
         return stage
@@ -65,9 +69,15 @@ def _argv(stage: Stage, wishes: dict[str, Any], ctx: Context, prefix: str, here:
         return [conda, "create", "--yes", "--quiet", "--prefix", prefix, "--override-channels", *channels, f"python={python}", "pip"]
     interpreter = wishes["codetr_env_python"]
     if not interpreter:
-        stage.problem("codetr_env_manager is venv, and codetr_env_python names no interpreter.", f"Set codetr_env_python to the path of a Python {python} on the host.")
+        stage.problem(
+            "codetr_env_manager is venv, and codetr_env_python names no interpreter.",
+            f"Set codetr_env_python to the path of a Python {python} on the host.",
+        )
     elif here["base"] is None:
         stage.problem(f"codetr_env_python {interpreter} does not run on the host.", f"Set it to the path of a Python {python} that does.")
     elif here["base"].split(".")[:2] != python.split("."):
-        stage.problem(f"codetr_env_python {interpreter} is Python {here['base']}, and stack {ctx.stack['name']} needs {python}.", f"Name a Python {python}.")
+        stage.problem(
+            f"codetr_env_python {interpreter} is Python {here['base']}, and stack {ctx.stack['name']} needs {python}.",
+            f"Name a Python {python}.",
+        )
     return [interpreter, "-m", "venv", prefix]

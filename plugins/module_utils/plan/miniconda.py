@@ -45,7 +45,9 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         stage.action, stage.reason = "skip", f"codetr_env_manager is {wishes['codetr_env_manager']}"
         return stage
     if " " in prefix:
-        stage.problem(f"miniconda_prefix {prefix!r} has a space in it, and conda's installer refuses that.", "Choose a path without spaces.")
+        stage.problem(
+            f"miniconda_prefix {prefix!r} has a space in it, and conda's installer refuses that.", "Choose a path without spaces."
+        )
     anaconda = [channel for channel in wishes["miniconda_channels"] if channel in ANACONDA_CHANNELS or "repo.anaconda.com" in channel]
     if anaconda and not wishes["miniconda_accept_anaconda_terms"]:
         stage.problem(
@@ -54,25 +56,39 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         )
     if record is None:
         known = ", ".join(sorted(key for key in ctx.artifacts if key.startswith(("miniconda3-", "miniforge3-"))))
-        stage.problem(f"There is no artifact record {name}.", f"Add it to provision_artifacts with its URL and sha256, or choose one of: {known}.")
+        stage.problem(
+            f"There is no artifact record {name}.", f"Add it to provision_artifacts with its URL and sha256, or choose one of: {known}."
+        )
         return stage
     wanted = version_of(wishes["miniconda_version"])
     _decide(stage, state, here, prefix, wanted)
     todo = _todo(here, wishes, stage.action)
     if stage.action == "keep" and todo:
         stage.action, stage.reason = "configure", "conda is there; " + ", ".join(todo) + " differs"
-    stage.stand_in = bool(record.get("stand_in")) and (stage.action in ("install", "upgrade", "repair") or bool((state["receipts"].get("miniconda") or {}).get("stand_in")))
+    stage.stand_in = bool(record.get("stand_in")) and (
+        stage.action in ("install", "upgrade", "repair") or bool((state["receipts"].get("miniconda") or {}).get("stand_in"))
+    )
     stage.apt = [pkg for pkg in APT if state["apt"].get(pkg) is None] if stage.todo else []
     stage.params = {
-        "prefix": prefix, "conda": f"{prefix}/bin/conda", "installer": f"{ctx.prefix}/cache/{record['urls'][0].rsplit('/', 1)[-1]}", "record": record,
-        "run": stage.action in ("install", "upgrade", "repair"), "update": stage.action == "upgrade" or (stage.action == "repair" and here["conda"] is not None),
-        "clean": stage.action == "repair" and here["conda"] is None, "condarc": condarc(wishes), "shell_init": wishes["miniconda_shell_init"] and not here["shell_init"],
+        "prefix": prefix,
+        "conda": f"{prefix}/bin/conda",
+        "installer": f"{ctx.prefix}/cache/{record['urls'][0].rsplit('/', 1)[-1]}",
+        "record": record,
+        "run": stage.action in ("install", "upgrade", "repair"),
+        "update": stage.action == "upgrade" or (stage.action == "repair" and here["conda"] is not None),
+        "clean": stage.action == "repair" and here["conda"] is None,
+        "condarc": condarc(wishes),
+        "shell_init": wishes["miniconda_shell_init"] and not here["shell_init"],
     }
     stage.version = f"conda {wanted if stage.params['run'] else here['conda']}"
     if stage.params["run"]:
         stage.needs = [{"url": url, "why": "the conda installer"} for url in record["urls"]]
         stage.disk = [{"path": ctx.prefix, "bytes": record.get("size") or 150_000_000}, {"path": prefix, "bytes": INSTALLED_BYTES}]
-    stage.remember = {"installer": name, "sha256": record["sha256"]} if stage.params["run"] else (state["receipts"].get("miniconda") or {}).get("remember", {})
+    stage.remember = (
+        {"installer": name, "sha256": record["sha256"]}
+        if stage.params["run"]
+        else (state["receipts"].get("miniconda") or {}).get("remember", {})
+    )
     stage.before = {"conda": here["conda"]}
     stage.after = {"conda": stage.version.split()[-1], "prefix": prefix, "changes": todo, "apt": stage.apt}
     return stage
@@ -95,7 +111,10 @@ def _decide(stage: Stage, state: dict[str, Any], here: dict[str, Any], prefix: s
     elif not there:
         stage.action, stage.reason = "install", f"there is no conda at {prefix}"
         if here["prefix"] is not None and here["prefix"]["type"] != "dir":
-            stage.problem(f"miniconda_prefix {prefix} is a {here['prefix']['type']}, not a folder.", "Move it away, or set miniconda_prefix to another path.")
+            stage.problem(
+                f"miniconda_prefix {prefix} is a {here['prefix']['type']}, not a folder.",
+                "Move it away, or set miniconda_prefix to another path.",
+            )
     elif here["conda"] is None:
         stage.problem(f"{prefix} exists and holds something that is no conda.", "Move it away, or set miniconda_prefix to another path.")
     elif numbers(here["conda"]) < numbers(wanted):

@@ -38,10 +38,13 @@ def block(lock: str, names: tuple[str, ...]) -> str:
     return "".join(entry for entry in entries if re.sub(r"[-_.]+", "-", entry.split("==")[0]).lower() in names)
 
 
-def wheel_key(stack: dict[str, Any]) -> str:
-    """The folder of the wheel cache that holds mmcv-full for a stack: everything that its compiled code depends on."""
+def wheel_key(stack: dict[str, Any], os_release: dict[str, Any]) -> str:
+    """The folder of the wheel cache that holds mmcv-full for a stack: everything that its compiled code depends on.
+
+    The distribution counts because code compiled on a newer glibc does not load on an older one.
+    """
     mmcv, tag = stack["mmcv"], "cp" + stack["python"].replace(".", "")
-    return f"mmcv-full-{mmcv['version']}_torch-{stack['expect']['torch']}_{tag}_linux-x86_64_{stack['compute']}"
+    return f"mmcv-full-{mmcv['version']}_torch-{stack['expect']['torch']}_{tag}_x86_64-{os_release['id']}{os_release['version']}_{stack['compute']}"
 
 
 def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
@@ -61,26 +64,55 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
             f"The environment has {', '.join(foreign)}, which would be imported in the place of Co-DETR's own.",
             "Set codetr_packages_remove_foreign=true to have it uninstalled, or use another environment.",
         )
-    key = wheel_key(ctx.stack)
+    key = wheel_key(ctx.stack, state["os"])
     key_wheel = ctx.wheels.get(key, "")
     need_mmcv = half or "mmcv-full" in differ
     stage.params = {
-        "python": ctx.env_python(), "env": env.prefix_of(wishes, ctx), "lock": half or bool(set(differ) - {"mmcv-full"}), "lock_file": ctx.stack["lock_file"], "lock_first": ctx.stack["lock_first"], "force": half, "mmcv": mmcv, "extra": extra,
-        "install_extra": not extra_done, "foreign": foreign, "build": need_mmcv and not key_wheel, "install_mmcv": need_mmcv, "wheel": key_wheel, "key": key,
-        "wheels": f"{ctx.prefix}/cache/wheels/{key}", "jobs": wishes["codetr_packages_jobs"] or state["machine"]["cpus"] or 1, "expect": ctx.stack["expect"],
-        "index": _index(wishes, ctx), "check": ctx.stack["check"],
+        "python": ctx.env_python(),
+        "env": env.prefix_of(wishes, ctx),
+        "lock": half or bool(set(differ) - {"mmcv-full"}),
+        "lock_file": ctx.stack["lock_file"],
+        "lock_first": ctx.stack["lock_first"],
+        "force": half,
+        "mmcv": mmcv,
+        "extra": extra,
+        "install_extra": not extra_done,
+        "foreign": foreign,
+        "build": need_mmcv and not key_wheel,
+        "install_mmcv": need_mmcv,
+        "wheel": key_wheel,
+        "key": key,
+        "wheels": f"{ctx.prefix}/cache/wheels/{key}",
+        "jobs": wishes["codetr_packages_jobs"] or state["machine"]["cpus"] or 1,
+        "expect": ctx.stack["expect"],
+        "index": _index(wishes, ctx),
+        "check": ctx.stack["check"],
     }
     stage.remember = {"extra": extra, "wheel": key}
     if not half and not differ and not stage.apt and extra_done and not foreign:
         stage.reason = f"all {len(wanted)} packages are there"
         return stage
     stage.action = "repair" if half else "install" if not same else "update"
-    source = "" if not need_mmcv else "; mmcv-full from the wheel cache" if key_wheel else "; mmcv-full's ops are compiled, which takes minutes"
-    stage.reason = "an earlier installation was cut short" if half else (f"{len(differ)} of {len(wanted)} packages are missing or differ{source}" if differ else "system libraries or extra packages are missing")
+    source = (
+        "" if not need_mmcv else "; mmcv-full from the wheel cache" if key_wheel else "; mmcv-full's ops are compiled, which takes minutes"
+    )
+    stage.reason = (
+        "an earlier installation was cut short"
+        if half
+        else (
+            f"{len(differ)} of {len(wanted)} packages are missing or differ{source}"
+            if differ
+            else "system libraries or extra packages are missing"
+        )
+    )
     stage.before = {name: here["dists"].get(name) for name in differ}
-    stage.after = {name: wanted[name] for name in differ} | ({"apt": stage.apt} if stage.apt else {}) | ({"removed": foreign} if foreign else {})
+    stage.after = (
+        {name: wanted[name] for name in differ} | ({"apt": stage.apt} if stage.apt else {}) | ({"removed": foreign} if foreign else {})
+    )
     stage.disk = [{"path": ctx.prefix, "bytes": BYTES}] if stage.params["lock"] else []
-    stage.needs = [{"url": url, "why": "Python packages"} for url in ([wishes["codetr_packages_index_url"] or ctx.pip_index] if differ else []) if url]
+    stage.needs = [
+        {"url": url, "why": "Python packages"} for url in ([wishes["codetr_packages_index_url"] or ctx.pip_index] if differ else []) if url
+    ]
     return stage
 
 

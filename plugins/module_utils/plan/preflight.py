@@ -55,7 +55,10 @@ def _system(stage: Stage, state: dict[str, Any]) -> None:
     elif not system["apt"]:
         stage.problem(f"{system['name']} has no apt-get here.", "Install apt, or use a full image of the distribution.")
     if arch != "x86_64":
-        stage.problem(f"The architecture {arch} is not supported.", "Use an x86_64 host: the wheels of torch 1.11.0 that are pinned here exist for no other.")
+        stage.problem(
+            f"The architecture {arch} is not supported.",
+            "Use an x86_64 host: the wheels of torch 1.11.0 that are pinned here exist for no other.",
+        )
 
 
 def _machine(stage: Stage, state: dict[str, Any]) -> None:
@@ -63,7 +66,10 @@ def _machine(stage: Stage, state: dict[str, Any]) -> None:
     total, shm = machine["memory"]["total"], (machine["shm"] or {}).get("total")
     drift = None if machine["epoch"] is None or state.get("controller_epoch") is None else machine["epoch"] - state["controller_epoch"]
     if total is not None and total < MEMORY_LEAST:
-        stage.problem(f"The host has {total / GIB:.1f} GiB of memory; compiling and training need {MEMORY_LEAST / GIB:.0f} GiB at least.", "Use a larger host.")
+        stage.problem(
+            f"The host has {total / GIB:.1f} GiB of memory; compiling and training need {MEMORY_LEAST / GIB:.0f} GiB at least.",
+            "Use a larger host.",
+        )
     elif total is not None and total < MEMORY_GOOD:
         stage.warnings.append(f"{total / GIB:.1f} GiB of memory is little for training; {MEMORY_GOOD / GIB:.0f} GiB is comfortable.")
     if shm is not None and shm < SHM_GOOD:
@@ -82,12 +88,19 @@ def _prefix(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
     owner = state["user"]["owner"]
     if not owner["exists"]:
         stage.problem(f"There is no user {owner['name']} on the host.", "Create it first, or set provision_user to one that exists.")
-    if disk["self"] is not None and not (disk["self"]["type"] == "dir" or disk["resolves"] and disk["parent_type"] == "dir"):
-        stage.problem(f"provision_prefix {ctx.prefix} is a {disk['self']['type']}, not a folder.", "Move it away, or set provision_prefix to another path.")
+    if disk["self"] is not None and not (disk["self"]["type"] == "dir" or (disk["resolves"] and disk["parent_type"] == "dir")):
+        stage.problem(
+            f"provision_prefix {ctx.prefix} is a {disk['self']['type']}, not a folder.",
+            "Move it away, or set provision_prefix to another path.",
+        )
     elif disk["parent_type"] != "dir":
-        stage.problem(f"{disk['parent']} is in the way of provision_prefix {ctx.prefix}: it is no folder.", "Set provision_prefix to another path.")
+        stage.problem(
+            f"{disk['parent']} is in the way of provision_prefix {ctx.prefix}: it is no folder.", "Set provision_prefix to another path."
+        )
     if (disk["room"] or {}).get("read_only"):
-        stage.problem(f"The file system of {ctx.prefix} is mounted read-only.", "Mount it writable, or set provision_prefix to a path on another.")
+        stage.problem(
+            f"The file system of {ctx.prefix} is mounted read-only.", "Mount it writable, or set provision_prefix to a path on another."
+        )
 
 
 def judge_room(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, str]]:
@@ -111,7 +124,8 @@ def judge_room(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, str
             "what": f"The file system of {entry['parent']} has {entry['free'] / 1e9:.1f} GB free, and {entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and room to work).",
             "way_out": "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk.",
         }
-        for entry in wanted.values() if entry["bytes"] > entry["free"]
+        for entry in wanted.values()
+        if entry["bytes"] > entry["free"]
     ]
 
 
@@ -127,10 +141,13 @@ def judge_reach(silent: dict[str, str], needs: list[dict[str, str]]) -> list[dic
         group = [need for need in needs if need["why"] == why]
         if all(need["url"] in silent for need in group):
             said = "; ".join(f"{need['url']}: {silent[need['url']]}" for need in group)
-            problems.append({
-                "stage": group[0]["stage"], "what": f"The host cannot reach what it needs for {why} ({said}).",
-                "way_out": "Check the address, the name server and the proxy (provision_environment), or set provision_mirror to a mirror that the host can reach.",
-            })
+            problems.append(
+                {
+                    "stage": group[0]["stage"],
+                    "what": f"The host cannot reach what it needs for {why} ({said}).",
+                    "way_out": "Check the address, the name server and the proxy (provision_environment), or set provision_mirror to a mirror that the host can reach.",
+                }
+            )
     return problems
 
 

@@ -56,25 +56,51 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     lost = [path for path in wanted if not clone and not move and marks[path] == "foreign"]
     if own and (move or lost):
         stage.problem(
-            f"{dest} has changes of somebody's own in {', '.join(own)}, and " + (f"commit {commit[:12]} is to be checked out." if move else "our edits have to go into the same files."),
+            f"{dest} has changes of somebody's own in {', '.join(own)}, and "
+            + (f"commit {commit[:12]} is to be checked out." if move else "our edits have to go into the same files."),
             f"Commit or stash them (`git -C {dest} stash`), or set codetr_repo_dest to another path. Nothing was changed.",
         )
     installed = _installed(state, dest)
     install = clone or not installed
     stage.params = {
-        "dest": dest, "part": f"{dest}.codetr-part", "url": wishes["codetr_repo_url"], "commit": commit, "clone": clone, "checkout": move, "apply": apply, "revert": revert,
-        "install": install, "python": ctx.env_python(), "env": env.prefix_of(wishes, ctx), "constraints": ctx.stack["lock_file"], "check": ctx.stack["repo_check"],
+        "dest": dest,
+        "part": f"{dest}.codetr-part",
+        "url": wishes["codetr_repo_url"],
+        "commit": commit,
+        "clone": clone,
+        "checkout": move,
+        "apply": apply,
+        "revert": revert,
+        "install": install,
+        "python": ctx.env_python(),
+        "env": env.prefix_of(wishes, ctx),
+        "constraints": ctx.stack["lock_file"],
+        "check": ctx.stack["repo_check"],
     }
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     if own:
         stage.warnings.append(f"{dest} has changes of somebody's own in {', '.join(own)}; they are left alone.")
-    steps = [word for word, do in (("clone", clone), ("check out", move), ("take edits back", bool(revert)), ("edit", bool(apply)), ("install", install)) if do]
+    steps = [
+        word
+        for word, do in (
+            ("clone", clone),
+            ("check out", move),
+            ("take edits back", bool(revert)),
+            ("edit", bool(apply)),
+            ("install", install),
+        )
+        if do
+    ]
     if not steps and not stage.apt:
         stage.reason = f"commit {commit[:12]} is there with {sum(e['count'] for f in wanted.values() for e in f['edits'])} places edited"
         return stage
     stage.action = "clone" if clone else "checkout" if move else "edit" if apply or revert else "install"
     stage.reason = ", ".join(steps) or "git is missing"
-    stage.before = {"commit": here["commit"], "edited": sorted(path for path, mark in marks.items() if mark == "after"), "installed": installed}
+    stage.before = {
+        "commit": here["commit"],
+        "edited": sorted(path for path, mark in marks.items() if mark == "after"),
+        "installed": installed,
+    }
     stage.after = {"commit": commit, "edited": sorted(wanted), "installed": True}
     if clone or move:
         stage.needs = [{"url": wishes["codetr_repo_url"], "why": "the repository"}] if wishes["codetr_repo_url"].startswith("http") else []
@@ -93,7 +119,10 @@ def _judge_edits(stage: Stage, wishes: dict[str, Any], ctx: Context, names: list
         return
     missing = [name for name in names if name not in ctx.edits.get("groups", {})]
     if missing:
-        stage.problem(f"The list of edits for commit {commit[:12]} has no group {missing[0]}.", "Add it to the file that codetr_repo_edits names, or leave the option off.")
+        stage.problem(
+            f"The list of edits for commit {commit[:12]} has no group {missing[0]}.",
+            "Add it to the file that codetr_repo_edits names, or leave the option off.",
+        )
 
 
 def _mark(have: dict[str, Any] | None, entry: dict[str, Any]) -> str:
@@ -105,7 +134,11 @@ def _mark(have: dict[str, Any] | None, entry: dict[str, Any]) -> str:
     if have["sha256"] == entry["sha256_after"]:
         return "after"
     there = all(found == 0 or edit["find"] in edit["replace"] for found, edit in zip(have["find"], entry["edits"], strict=True))
-    return "merged" if there and all(found >= edit["count"] for found, edit in zip(have["replace"], entry["edits"], strict=True)) else "foreign"
+    return (
+        "merged"
+        if there and all(found >= edit["count"] for found, edit in zip(have["replace"], entry["edits"], strict=True))
+        else "foreign"
+    )
 
 
 def _installed(state: dict[str, Any], dest: str) -> bool:

@@ -19,4 +19,8 @@ def choose(state: dict[str, Any], wish: str) -> tuple[str, str, list[dict[str, s
         return "cpu", "no NVIDIA GPU on the PCI bus", []
     ids = ", ".join(sorted({f"10de:{gpu['device']}" for gpu in gpus}))
     what = f"This host has an NVIDIA GPU ({ids}), and this version of codetr-provision has no stack for GPUs yet"
-    return "cpu", "the only stack there is", [{"stage": "preflight", "what": what + ".", "way_out": "Set codetr_stack=cpu to train on the host's processor all the same."}]
+    return (
+        "cpu",
+        "the only stack there is",
+        [{"stage": "preflight", "what": what + ".", "way_out": "Set codetr_stack=cpu to train on the host's processor all the same."}],
+    )

@@ -39,7 +39,11 @@ def _user(host: Host, owner: str) -> dict[str, Any]:
     uid = host.reading("uid", os.geteuid)
     login = host.reading("login", _login) or "root"
     name = owner or login
-    return {"login": login, "uid": uid, "owner": {"name": name, **(host.reading(f"account:{name}", lambda: _account(name)) or {"exists": False})}}
+    return {
+        "login": login,
+        "uid": uid,
+        "owner": {"name": name, **(host.reading(f"account:{name}", lambda: _account(name)) or {"exists": False})},
+    }
 
 
 def _login() -> str:
@@ -54,7 +58,14 @@ def _account(name: str) -> dict[str, Any]:
         entry = pwd.getpwnam(name)
     except KeyError:
         return {"exists": False}
-    return {"exists": True, "uid": entry.pw_uid, "gid": entry.pw_gid, "group": grp.getgrgid(entry.pw_gid).gr_name, "home": entry.pw_dir, "shell": entry.pw_shell}
+    return {
+        "exists": True,
+        "uid": entry.pw_uid,
+        "gid": entry.pw_gid,
+        "group": grp.getgrgid(entry.pw_gid).gr_name,
+        "home": entry.pw_dir,
+        "shell": entry.pw_shell,
+    }
 
 
 def _os(host: Host) -> dict[str, Any]:
@@ -64,14 +75,20 @@ def _os(host: Host) -> dict[str, Any]:
         if found:
             fields[key.strip()] = value.strip().strip('"').strip("'")
     return {
-        "id": fields.get("ID", ""), "version": fields.get("VERSION_ID", ""), "codename": fields.get("VERSION_CODENAME", ""),
-        "like": fields.get("ID_LIKE", "").split(), "name": fields.get("PRETTY_NAME", ""),
-        "apt": host.exists("/usr/bin/apt-get"), "systemd": host.exists("/run/systemd/system"),
+        "id": fields.get("ID", ""),
+        "version": fields.get("VERSION_ID", ""),
+        "codename": fields.get("VERSION_CODENAME", ""),
+        "like": fields.get("ID_LIKE", "").split(),
+        "name": fields.get("PRETTY_NAME", ""),
+        "apt": host.exists("/usr/bin/apt-get"),
+        "systemd": host.exists("/run/systemd/system"),
     }
 
 
 def _machine(host: Host) -> dict[str, Any]:
-    memory = {key: int(value) * 1024 for key, value in re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", host.read("/proc/meminfo") or "", re.M)}
+    memory = {
+        key: int(value) * 1024 for key, value in re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", host.read("/proc/meminfo") or "", re.M)
+    }
     container = (host.read("/run/systemd/container") or "").strip()
     if not container and host.exists("/run/.containerenv"):
         container = "podman"
@@ -89,7 +106,12 @@ def _machine(host: Host) -> dict[str, Any]:
 
 def _room(path: str) -> dict[str, Any]:
     at = os.statvfs(path)
-    return {"total": at.f_frsize * at.f_blocks, "free": at.f_frsize * at.f_bavail, "read_only": bool(at.f_flag & os.ST_RDONLY), "device": os.stat(path).st_dev}
+    return {
+        "total": at.f_frsize * at.f_blocks,
+        "free": at.f_frsize * at.f_bavail,
+        "read_only": bool(at.f_flag & os.ST_RDONLY),
+        "device": os.stat(path).st_dev,
+    }
 
 
 def _disk(host: Host, path: str) -> dict[str, Any]:
@@ -99,7 +121,10 @@ def _disk(host: Host, path: str) -> dict[str, Any]:
         parent = os.path.dirname(parent)
     there = host.lstat(parent) or {}
     return {
-        "self": host.lstat(path), "resolves": host.exists(path), "parent": parent, "parent_type": "dir" if host.exists(parent + "/.") else there.get("type"),
+        "self": host.lstat(path),
+        "resolves": host.exists(path),
+        "parent": parent,
+        "parent_type": "dir" if host.exists(parent + "/.") else there.get("type"),
         "room": host.reading(f"room:{parent}", lambda: _room(parent)),
     }
 

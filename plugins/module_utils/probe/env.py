@@ -24,7 +24,10 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         match = found or config
         python = match.group(1) if match else _ask(host, f"{prefix}/bin/python")
     return {
-        "prefix": host.lstat(prefix), "empty": not host.listdir(prefix), "kind": kind, "python": python,
+        "prefix": host.lstat(prefix),
+        "empty": not host.listdir(prefix),
+        "kind": kind,
+        "python": python,
         "base": _ask(host, interpreter) if interpreter else None,
     }
 

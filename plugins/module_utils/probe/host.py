@@ -78,20 +78,35 @@ class Host:
             st = os.lstat(real)
         except OSError:
             return None
-        kind = "link" if stat.S_ISLNK(st.st_mode) else "dir" if stat.S_ISDIR(st.st_mode) else "file" if stat.S_ISREG(st.st_mode) else "other"
+        kind = (
+            "link" if stat.S_ISLNK(st.st_mode) else "dir" if stat.S_ISDIR(st.st_mode) else "file" if stat.S_ISREG(st.st_mode) else "other"
+        )
         return {
-            "type": kind, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid, "size": st.st_size,
-            "mtime": int(st.st_mtime), "target": os.readlink(real) if kind == "link" else None,
+            "type": kind,
+            "mode": stat.S_IMODE(st.st_mode),
+            "uid": st.st_uid,
+            "gid": st.st_gid,
+            "size": st.st_size,
+            "mtime": int(st.st_mtime),
+            "target": os.readlink(real) if kind == "link" else None,
         }
 
-    def run(self, argv: list[str], seconds: float = COMMAND_SECONDS, cwd: str | None = None, env: dict[str, str] | None = None) -> dict[str, Any]:
+    def run(
+        self, argv: list[str], seconds: float = COMMAND_SECONDS, cwd: str | None = None, env: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         """Run a command: ``{"rc", "out", "err"}``. rc 127 where it is not there, 124 where it took longer than ``seconds``."""
         if self.recorded is not None:
             return self.recorded.get("commands", {}).get(json.dumps(argv), {"rc": 127, "out": "", "err": "not recorded"})
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, cwd=cwd,
-                env=dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", **(env or {})), check=False,
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                timeout=seconds,
+                cwd=cwd,
+                env=dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", **(env or {})),
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return {"rc": 124, "out": "", "err": f"no answer in {seconds:g} s"}

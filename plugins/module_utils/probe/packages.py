@@ -28,7 +28,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
             dists[project] = match.group(2)
             direct = host.read_json(f"{site}/{name}/direct_url.json")
             if isinstance(direct, dict) and (direct.get("dir_info") or {}).get("editable"):
-                editable[project] = direct.get("url", "")[len("file://"):]
+                editable[project] = direct.get("url", "")[len("file://") :]
         elif name.endswith(".egg-link"):
             editable[normal(name[: -len(".egg-link")])] = (host.read(f"{site}/{name}") or "").split("\n")[0].strip()
     return {"site": site, "dists": dists, "editable": editable, "folders": [name for name in ask.get("shadows", []) if name in names]}

@@ -16,7 +16,15 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         ask: ``{"dest": path, "files": {path: [{"find", "replace"}]}}``
     """
     dest = ask["dest"]
-    state: dict[str, Any] = {"dest": host.lstat(dest), "empty": not host.listdir(dest), "git": host.exists(f"{dest}/.git"), "commit": None, "origin": None, "changed": [], "files": {}}
+    state: dict[str, Any] = {
+        "dest": host.lstat(dest),
+        "empty": not host.listdir(dest),
+        "git": host.exists(f"{dest}/.git"),
+        "commit": None,
+        "origin": None,
+        "changed": [],
+        "files": {},
+    }
     if not state["git"]:
         return state
     git = ["git", "-c", "safe.directory=*", "--no-optional-locks", "-C", dest]
@@ -37,6 +45,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         if text is not None:
             state["files"][path] = {
                 "sha256": host.sha256(f"{dest}/{path}"),
-                "find": [text.count(edit["find"]) for edit in edits], "replace": [text.count(edit["replace"]) for edit in edits],
+                "find": [text.count(edit["find"]) for edit in edits],
+                "replace": [text.count(edit["replace"]) for edit in edits],
             }
     return state

@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     _forget_working_directory()
     warnings.simplefilter("ignore")
+    # threads that wait by spinning make a training many times slower when something else runs on the same cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "verify.json").unlink(missing_ok=True)

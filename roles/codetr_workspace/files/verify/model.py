@@ -8,10 +8,12 @@ from verify.prepare import Prepared
 from verify.result import CheckFailed
 
 
-def build(prepared: Prepared) -> tuple[Any, str]:
+def build(prepared: Prepared, seed: int) -> tuple[Any, str]:
     """The model of the config in training mode with its first weights, and what to say about it."""
+    from mmdet.apis import set_random_seed
     from mmdet.models import build_detector
 
+    set_random_seed(seed)
     config = prepared.config
     model = build_detector(config.model, train_cfg=config.get("train_cfg"), test_cfg=config.get("test_cfg"))
     model.init_weights()

@@ -50,7 +50,7 @@ class Session:
         return self._prepared.detail
 
     def _build(self) -> str:
-        self._model, detail = model.build(self._prepared)
+        self._model, detail = model.build(self._prepared, self._options.seed)
         self._result.figures["parameters"] = model.parameters(self._model)
         return detail
 
