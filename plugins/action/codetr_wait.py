@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import time
+from pathlib import PurePosixPath
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -15,7 +16,9 @@ from ansible.plugins.action import ActionBase
 DOCUMENTATION = r"""
 name: codetr_wait
 short_description: Wait for a long job on a host, and say how far it is
-description: Polls a task that was started with async and poll 0. The terminal gets a line when the figures change, every ten seconds at most.
+description:
+  - Polls a task that was started with async and poll 0.
+  - The terminal gets a line when the figures change, every ten seconds at most.
 options:
   job:
     description: What the task registered.
@@ -31,6 +34,12 @@ options:
   progress:
     description: Regular expression on the end of O(log), with two groups, done and total. The last match counts.
     type: str
+  count:
+    description: Text whose lines in O(log) are counted, as what is done of O(total).
+    type: str
+  total:
+    description: How many lines with O(count) there will be.
+    type: int
   progress_file:
     description: File on the host that holds JSON with C(done) and C(total), instead of O(log) and O(progress).
     type: str
@@ -68,14 +77,15 @@ class ActionModule(ActionBase):
         while True:
             status = self._execute_module(
                 "ansible.builtin.async_status",
-                {"jid": job["ansible_job_id"], "mode": "status", "_async_dir": os.path.dirname(job["results_file"])},
+                {"jid": job["ansible_job_id"], "mode": "status", "_async_dir": str(PurePosixPath(job["results_file"]).parent)},
                 task_vars=variables,
             )
             if status.get("finished"):
                 break
             if status.get("failed") and "started" not in status:
                 raise AnsibleActionFail(
-                    f"{self._task.args['label']}: the job on the host is gone: {status.get('msg', status)}. Run again; what is half done is done again."
+                    f"{self._task.args['label']}: the job on the host is gone: {status.get('msg', status)}. "
+                    "Run again; what is half done is done again."
                 )
             self._tell()
             time.sleep(POLL_SECONDS)
@@ -108,6 +118,10 @@ class ActionModule(ActionBase):
         path = args.get("progress_file") or args.get("log")
         if not path:
             return None
+        if args.get("count"):
+            answer = self._low_level_execute_command(f"grep -cF -- {shlex.quote(args['count'])} {shlex.quote(path)} 2>/dev/null || true")
+            digits = (answer.get("stdout") or "").strip()
+            return (min(float(digits), float(args["total"])), float(args["total"])) if digits.isdigit() and int(digits) else None
         answer = self._low_level_execute_command(f"tail -c 8192 {shlex.quote(path)} 2>/dev/null || true")
         text = answer.get("stdout") or ""
         if args.get("progress_file"):

@@ -19,7 +19,8 @@ def edited(data: bytes, entry: dict[str, Any], back: bool = False) -> bytes:
         back: take the edits back instead.
 
     Raises:
-        EditError: the file is neither as committed nor as edited, a text has fewer or more places than the entry says, or the result's hash is wrong.
+        EditError: the file is neither as committed nor as edited, a text has fewer or more places than the entry says, or the
+            result's hash is wrong.
     """
     before, after = entry["sha256_before"], entry["sha256_after"]
     have, start, goal = hashlib.sha256(data).hexdigest(), after if back else before, before if back else after
@@ -36,7 +37,8 @@ def edited(data: bytes, entry: dict[str, Any], back: bool = False) -> bytes:
         places = text.count(old)
         if places != edit["count"]:
             raise EditError(
-                f"{entry['path']}: {old!r} stands in {places} places, the list of edits says {edit['count']}. The list does not fit this commit."
+                f"{entry['path']}: {old!r} stands in {places} places, the list of edits says {edit['count']}. The list "
+                "does not fit this commit."
             )
         text = text.replace(old, new)
     result = text.encode("utf-8")

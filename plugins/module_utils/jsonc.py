@@ -128,7 +128,7 @@ class _Parser:
         self.at += 1
         node.end = self.at
         values = [child.value for child in node.children]
-        node.value = dict(zip(node.keys, values)) if closing == "}" else values  # noqa: B905
+        node.value = dict(zip(node.keys, values)) if closing == "}" else values
         return node
 
 

@@ -71,6 +71,7 @@ import re
 import shlex
 import subprocess
 import tempfile
+from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
@@ -133,7 +134,7 @@ def execute(params: dict, command: str) -> dict:
         return {"rc": done.returncode, "text": output.read().decode("utf-8", "replace")}
 
 
-def _open(log):
+def _open(log: str | None) -> IO[bytes]:
     if not log:
         return tempfile.TemporaryFile()
     os.makedirs(os.path.dirname(log), exist_ok=True)

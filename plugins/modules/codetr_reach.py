@@ -51,7 +51,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def try_url(url: str, seconds: int) -> str:
-    """Why the URL does not answer, or an empty string. An HTTP error that a server itself sends for a HEAD (403, 405) is an answer; 404, 410 and 5xx are not."""
+    """Why the URL does not answer, or an empty string.
+
+    An HTTP error that a server itself sends for a HEAD (403, 405) is an answer; 404, 407, 410 and 5xx are not.
+    """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "file":
         return "" if os.path.exists(urllib.request.url2pathname(parts.path)) else "there is no such file"

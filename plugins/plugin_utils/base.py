@@ -54,7 +54,10 @@ class PlanningAction(ActionBase):
         match = re.search(r"Python (\d+)\.(\d+)", said)
         if not match or (int(match.group(1)), int(match.group(2))) < (3, 8):
             have = "no Python at all" if not match else said.splitlines()[-1]
-            return f"The host has {have}, and Ansible needs Python 3.8 or newer there. Install one (on Debian and Ubuntu: apt-get install python3), then run again."
+            return (
+                f"The host has {have}, and Ansible needs Python 3.8 or newer there. "
+                "Install one (on Debian and Ubuntu: apt-get install python3), then run again."
+            )
         return f"The host could not be probed: {result.get('msg') or result.get('module_stderr') or result}"
 
     def make_plan(

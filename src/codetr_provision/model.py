@@ -28,7 +28,7 @@ class StageResult:
     @property
     def source(self) -> str:
         """Whether the real thing was used; empty where nothing from outside is involved."""
-        if self.status == "not run" or self.stage in ("preflight", "recheck"):
+        if self.status == "not run" or self.stage in ("plan", "preflight", "recheck"):
             return ""
         return "stand-in" if self.stand_in else "real"
 
@@ -117,8 +117,9 @@ class HostResult:
     @property
     def stand_ins(self) -> list[str]:
         """What was not the real thing on this host: stages, and what verify found."""
-        names = [stage.stage for stage in self.stages if stage.stand_in]
-        return list(dict.fromkeys(names + (self.verify.stand_ins if self.verify else [])))
+        if self.verify and self.verify.stand_ins:
+            return self.verify.stand_ins
+        return [stage.stage for stage in self.stages if stage.stand_in]
 
     @property
     def good(self) -> bool:
@@ -158,7 +159,8 @@ class RunResult:
     def stand_ins(self) -> list[str]:
         """Every name that was not the real thing, once each."""
         names = [upstream.name for upstream in self.upstreams if upstream.kind == "stand-in"]
-        return list(dict.fromkeys(names + [name for host in self.hosts for name in host.stand_ins]))
+        every = names + [name for host in self.hosts for name in host.stand_ins]
+        return list({name.lower(): name for name in reversed(every)}.values())[::-1]
 
     @property
     def good(self) -> bool:

@@ -148,16 +148,15 @@ class Reducer:
         self._close(host.name)
         host.warnings = list(dict.fromkeys([*host.warnings, *(redact.text(_sentence(one)) for one in plan.get("warnings") or [])]))
         host.problems = [redact.text(_sentence(one)) for one in plan.get("problems") or []]
-        again = any(stage.stage == "preflight" for stage in host.stages)
+        again = any(stage.stage == "plan" for stage in host.stages)
         host.stack = str(plan.get("stack") or host.stack)
         host.stack_reason = str(plan.get("stack_reason") or host.stack_reason)
         ahead = [stage for stage in host.stages if stage.status == "not run"]
         if again:
             host.stages = [stage for stage in host.stages if stage.status != "not run"]
         else:
-            planned = {name: stage for name, stage in (plan.get("stages") or {}).items() if name != "preflight"}
-            ahead = [_stage_result({"stage": name, **stage}, "not run") for name, stage in planned.items()]
-        first = StageResult("recheck" if again else "preflight", "check", host.stack_reason, "" if again else host.stack)
+            ahead = [_stage_result({"stage": name, **stage}, "not run") for name, stage in (plan.get("stages") or {}).items()]
+        first = StageResult("recheck" if again else "plan", "check", host.stack_reason, "" if again else host.stack)
         host.stages += [first, *ahead]
         self._open[host.name] = (first, _Clock(begun, at))
 
@@ -174,12 +173,12 @@ class Reducer:
             self._plan(host, res["plan"], _unix(data.get("start")) or at, at)
         named = res.get("stage") if action == "codetr_stage" else None
         stage = (named or {}).get("stage") if isinstance(named, dict) else None
-        if action == "codetr_plan" and host.name in self._open and self._open[host.name][0].stage not in ("preflight", "recheck"):
+        if action == "codetr_plan" and host.name in self._open and self._open[host.name][0].stage not in ("plan", "recheck"):
             self._close(host.name)
         if action == "codetr_plan" and host.name not in self._open and not self.verifying:
             self._plan(host, {}, _unix(data.get("start")) or at, at)
         if not stage:
-            stage = "preflight" if action == "codetr_wishes" else self.stage_of(host.name)
+            stage = "plan" if action == "codetr_wishes" else self.stage_of(host.name)
         host.failure = Failure(host.name, data.get("task") or "", redact.text(_message(res)), stage, unreachable)
 
     def _close(self, host: str) -> None:

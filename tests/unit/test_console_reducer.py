@@ -40,7 +40,7 @@ def test_stages_of_two_hosts() -> None:
     assert sorted(host.name for host in run.hosts) == ["gpu-a", "gpu-b"]
     for host in run.hosts:
         assert [(one.stage, one.action, one.status, one.stand_in) for one in host.stages] == [
-            ("preflight", "check", "done", False), ("miniconda", "install", "done", True), ("env", "create", "done", False),
+            ("plan", "check", "done", False), ("miniconda", "install", "done", True), ("env", "create", "done", False),
             ("packages", "install", "done", False), ("workspace", "keep", "done", False),
         ]
         assert host.stack == "cpu"
@@ -120,10 +120,10 @@ def test_ignored_failure_does_not_count() -> None:
 def test_second_plan_is_a_recheck() -> None:
     plan = result("runner_on_ok", resolved_action="codetr.provision.codetr_plan", res={"plan": {"stack": "cpu", "stages": {}}})
     run = feed(plan, stage("env"), plan).finish()
-    assert [one.stage for one in run.hosts[0].stages] == ["preflight", "env", "recheck"]
+    assert [one.stage for one in run.hosts[0].stages] == ["plan", "env", "recheck"]
 
 
-@pytest.mark.parametrize(("before", "named"), [([], "preflight"), (["plan", "env"], "recheck")])
+@pytest.mark.parametrize(("before", "named"), [([], "plan"), (["plan", "env"], "recheck")])
 def test_plan_that_fails_shows_as_a_failed_stage(before: list[str], named: str) -> None:
     plan = result("runner_on_ok", resolved_action="codetr.provision.codetr_plan", res={"plan": {"stack": "cpu", "stages": {}}})
     refused = result("runner_on_failed", resolved_action="codetr.provision.codetr_plan", res={"msg": "The disk is full."})

@@ -22,12 +22,21 @@ RECORDS = {
 UID = 1000
 
 
+# What other roles' variables say, as far as the workspace looks at them.
+OTHERS = {
+    "codetr_datasets_names": ["coco", "lvis"],
+    "codetr_env_manager": "conda",
+    "miniconda_distribution": "miniconda3",
+    "miniconda_version": "py310_24.11.1-0",
+}
+
+
 class Bench:
     """A host in a folder: plan it, carry the plan out, look at it."""
 
     def __init__(self, root: Path, **wishes: Any) -> None:
         self.root = root
-        self.wishes = {**DEFAULTS, "codetr_repo_dest": "", "codetr_datasets_root": "", **wishes}
+        self.wishes = {**DEFAULTS, "codetr_repo_dest": "", "codetr_datasets_root": "", **OTHERS, **wishes}
         self.receipts: dict[str, Any] = {}
         self.compute = "cpu"
         self.records = RECORDS

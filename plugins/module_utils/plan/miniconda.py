@@ -62,7 +62,8 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         return stage
     wanted = version_of(wishes["miniconda_version"])
     _decide(stage, state, here, prefix, wanted)
-    todo = _todo(here, wishes, stage.action)
+    init = wishes["miniconda_shell_init"] and not _initialised(state, here, prefix)
+    todo = [word for word, differs in ((".condarc", here["condarc"] != condarc(wishes)), ("the shell start-up", init)) if differs]
     if stage.action == "keep" and todo:
         stage.action, stage.reason = "configure", "conda is there; " + ", ".join(todo) + " differs"
     stage.stand_in = bool(record.get("stand_in")) and (
@@ -75,10 +76,9 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "installer": f"{ctx.prefix}/cache/{record['urls'][0].rsplit('/', 1)[-1]}",
         "record": record,
         "run": stage.action in ("install", "upgrade", "repair"),
-        "update": stage.action == "upgrade" or (stage.action == "repair" and here["conda"] is not None),
         "clean": stage.action == "repair" and here["conda"] is None,
         "condarc": condarc(wishes),
-        "shell_init": wishes["miniconda_shell_init"] and not here["shell_init"],
+        "shell_init": init,
     }
     stage.version = f"conda {wanted if stage.params['run'] else here['conda']}"
     if stage.params["run"]:
@@ -87,20 +87,20 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     stage.remember = (
         {"installer": name, "sha256": record["sha256"]}
         if stage.params["run"]
-        else (state["receipts"].get("miniconda") or {}).get("remember", {})
+        else dict((state["receipts"].get("miniconda") or {}).get("remember", {}))
     )
+    if wishes["miniconda_shell_init"]:
+        stage.remember["shell_init"] = prefix
     stage.before = {"conda": here["conda"]}
     stage.after = {"conda": stage.version.split()[-1], "prefix": prefix, "changes": todo, "apt": stage.apt}
     return stage
 
 
-def _todo(here: dict[str, Any], wishes: dict[str, Any], action: str) -> list[str]:
-    todo = []
-    if here["condarc"] != condarc(wishes):
-        todo.append(".condarc")
-    if wishes["miniconda_shell_init"] and not here["shell_init"]:
-        todo.append("the shell start-up")
-    return todo
+def _initialised(state: dict[str, Any], here: dict[str, Any], prefix: str) -> bool:
+    """Whether the owner's bash knows conda; where that cannot be seen, what the last run wrote down counts."""
+    if here["shell_init"] is not None:
+        return bool(here["shell_init"])
+    return bool((state["receipts"].get("miniconda") or {}).get("remember", {}).get("shell_init") == prefix)
 
 
 def _decide(stage: Stage, state: dict[str, Any], here: dict[str, Any], prefix: str, wanted: str) -> None:

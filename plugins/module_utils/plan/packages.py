@@ -44,7 +44,8 @@ def wheel_key(stack: dict[str, Any], os_release: dict[str, Any]) -> str:
     The distribution counts because code compiled on a newer glibc does not load on an older one.
     """
     mmcv, tag = stack["mmcv"], "cp" + stack["python"].replace(".", "")
-    return f"mmcv-full-{mmcv['version']}_torch-{stack['expect']['torch']}_{tag}_x86_64-{os_release['id']}{os_release['version']}_{stack['compute']}"
+    system = f"x86_64-{os_release['id']}{os_release['version']}"
+    return f"mmcv-full-{mmcv['version']}_torch-{stack['expect']['torch']}_{tag}_{system}_{stack['compute']}"
 
 
 def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
@@ -64,6 +65,12 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
             f"The environment has {', '.join(foreign)}, which would be imported in the place of Co-DETR's own.",
             "Set codetr_packages_remove_foreign=true to have it uninstalled, or use another environment.",
         )
+    stray = [name for name in foreign if name in here["folders"] and name not in here["editable"]]
+    if stray and wishes["codetr_packages_remove_foreign"]:
+        stage.problem(
+            f"{here['site']}/{stray[0]} belongs to no package that pip knows, and would be imported in the place of Co-DETR's own.",
+            "Move it away, then run again.",
+        )
     key = wheel_key(ctx.stack, state["os"])
     key_wheel = ctx.wheels.get(key, "")
     need_mmcv = half or "mmcv-full" in differ
@@ -73,6 +80,7 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "lock": half or bool(set(differ) - {"mmcv-full"}),
         "lock_file": ctx.stack["lock_file"],
         "lock_first": ctx.stack["lock_first"],
+        "locked": len(ctx.stack["pins"]),
         "force": half,
         "mmcv": mmcv,
         "extra": extra,

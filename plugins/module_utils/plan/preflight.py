@@ -74,11 +74,13 @@ def _machine(stage: Stage, state: dict[str, Any]) -> None:
         stage.warnings.append(f"{total / GIB:.1f} GiB of memory is little for training; {MEMORY_GOOD / GIB:.0f} GiB is comfortable.")
     if shm is not None and shm < SHM_GOOD:
         stage.warnings.append(
-            f"/dev/shm has {shm / (1 << 20):.0f} MiB, and torch's data loaders pass images through it. Give the container --shm-size=1g, or train with data.workers_per_gpu=0."
+            f"/dev/shm has {shm / (1 << 20):.0f} MiB, and torch's data loaders pass images through it. "
+            "Give the container --shm-size=1g, or train with data.workers_per_gpu=0."
         )
     if drift is not None and abs(drift) > CLOCK_SECONDS:
         stage.problem(
-            f"The host's clock is {abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} the controller's, so that certificates and apt may be refused.",
+            f"The host's clock is {abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} the controller's, "
+            "so that certificates and apt may be refused.",
             "Set it, for example with `timedatectl set-ntp true`.",
         )
 
@@ -121,7 +123,8 @@ def judge_room(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, str
     return [
         {
             "stage": "preflight",
-            "what": f"The file system of {entry['parent']} has {entry['free'] / 1e9:.1f} GB free, and {entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and room to work).",
+            "what": f"The file system of {entry['parent']} has {entry['free'] / 1e9:.1f} GB free, and "
+            f"{entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and room to work).",
             "way_out": "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk.",
         }
         for entry in wanted.values()
@@ -145,7 +148,8 @@ def judge_reach(silent: dict[str, str], needs: list[dict[str, str]]) -> list[dic
                 {
                     "stage": group[0]["stage"],
                     "what": f"The host cannot reach what it needs for {why} ({said}).",
-                    "way_out": "Check the address, the name server and the proxy (provision_environment), or set provision_mirror to a mirror that the host can reach.",
+                    "way_out": "Check the address, the name server and the proxy (provision_environment), "
+                    "or set provision_mirror to a mirror that the host can reach.",
                 }
             )
     return problems

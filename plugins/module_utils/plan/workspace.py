@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import parts_for
+from ansible_collections.codetr.provision.plugins.module_utils.plan import miniconda
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.plan.workspace_checkout import (
     INTERPRETER_KEY,
@@ -126,7 +128,10 @@ def _folders(wishes: dict[str, Any], ctx: Context) -> list[str]:
 
 def _desk(wishes: dict[str, Any], ctx: Context) -> Desk:
     # From what the controller knows, not from what this run does: the same on every run.
-    stand_ins = sorted(name for name, record in ctx.artifacts.items() if record["stand_in"])
+    used = {*wishes["codetr_workspace_weights"], *(part.name for part in parts_for(wishes["codetr_datasets_names"]))}
+    if wishes["codetr_env_manager"] == "conda":
+        used.add(miniconda.record_name(wishes))
+    stand_ins = sorted(name for name, record in ctx.artifacts.items() if record["stand_in"] and name in used)
     if (ctx.edits or {}).get("stand_in"):
         stand_ins.append("Co-DETR")
     return Desk(

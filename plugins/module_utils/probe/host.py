@@ -72,7 +72,10 @@ class Host:
             return []
 
     def lstat(self, path: str) -> dict[str, Any] | None:
-        """``{"type": file|dir|link|other, "mode", "uid", "gid", "size", "mtime", "target"}``, links not followed; None where there is nothing."""
+        """``{"type": file|dir|link|other, "mode", "uid", "gid", "size", "mtime", "target"}``, links not followed.
+
+        None where there is nothing.
+        """
         real = self._at(path)
         try:
             st = os.lstat(real)

@@ -9,7 +9,7 @@ from .host import Host
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """``{"prefix": lstat, "empty", "conda": version or None, "condarc": text, "shell_init": bool}``
+    """``{"prefix": lstat, "empty", "conda": version or None, "condarc": text, "shell_init": bool, or None where it cannot be seen}``
 
     Args:
         ask: ``{"prefix": path, "home": the owner's home or None}``
@@ -20,8 +20,16 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "empty": not host.listdir(prefix),
         "conda": conda_version(host, prefix),
         "condarc": host.read(f"{prefix}/.condarc"),
-        "shell_init": f"{prefix}/bin/conda" in (host.read(f"{ask['home']}/.bashrc") or "") if ask.get("home") else False,
+        "shell_init": shell_init(host, prefix, ask.get("home")),
     }
+
+
+def shell_init(host: Host, prefix: str, home: str | None) -> bool | None:
+    """Whether ``conda init bash`` was run for the prefix; None where the home belongs to somebody else who shows it to nobody."""
+    text = host.read(f"{home}/.bashrc") if home else ""
+    if text is None:
+        return None if host.lstat(f"{home}/.") is None and host.lstat(str(home)) is not None else False
+    return f"{prefix}/etc/profile.d/conda.sh" in text
 
 
 def conda_version(host: Host, prefix: str) -> str | None:
