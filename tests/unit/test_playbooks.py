@@ -45,9 +45,13 @@ class Bench:
     def run(self, playbook: Path, *words: str, inventory: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run ansible-playbook and return what it said."""
         environment = {
-            **os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
-            "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(self.folder / "home"), "ANSIBLE_RETRY_FILES_ENABLED": "0", "ANSIBLE_FORCE_COLOR": "0",
-        }  # fmt: skip
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"),
+            "ANSIBLE_HOME": str(self.folder / "home"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",
+        }
         argv = [sys.executable, "-m", "ansible", "playbook", "-i", inventory or str(self.inventory), str(playbook), *words]
         return subprocess.run(argv, capture_output=True, text=True, env=environment, check=False, timeout=120, stdin=subprocess.DEVNULL)
 
@@ -103,7 +107,10 @@ def _include_vars(play: dict[str, Any]) -> None:
 
 
 def _facts(play: dict[str, Any]) -> None:
-    play["tasks"] = [{"ansible.builtin.set_fact": {"miniconda_versoin": "x"}}, {"ansible.builtin.include_role": {"name": "codetr.provision.miniconda"}}]
+    play["tasks"] = [
+        {"ansible.builtin.set_fact": {"miniconda_versoin": "x"}},
+        {"ansible.builtin.include_role": {"name": "codetr.provision.miniconda"}},
+    ]
 
 
 @pytest.mark.parametrize("place", [_play_vars, _role_vars, _include_vars, _facts], ids=lambda place: place.__name__.strip("_"))

@@ -24,8 +24,8 @@ def root(host: Host) -> str:
 
 
 @pytest.fixture
-def records(host: Host) -> dict[str, Any]:
-    return dict(host.ansible.get_variables()["provision_artifacts"])
+def records(lab: dict[str, Any]) -> dict[str, Any]:
+    return dict(lab["provision_artifacts"])
 
 
 def load(host: Host, path: str) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def test_pip_is_the_environments_own(host: Host, prefix: str) -> None:
 
 @pytest.mark.parametrize("name", ["codetr", "half"])
 def test_conda_lists_the_environments_python(host: Host, name: str) -> None:
-    listed = {entry["name"]: entry for entry in json.loads(host.check_output(f"{CONDA}/bin/conda list --prefix {CONDA}/envs/{name} --json"))}
+    listed = {
+        entry["name"]: entry for entry in json.loads(host.check_output(f"{CONDA}/bin/conda list --prefix {CONDA}/envs/{name} --json"))
+    }
     assert listed["python"]["version"].startswith("3.10.")
     assert listed["python"]["channel"] == "conda-forge"
 

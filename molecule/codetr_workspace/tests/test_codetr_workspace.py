@@ -63,8 +63,8 @@ def test_the_notebook_is_one_and_has_not_run(host: Any) -> None:
         compile("".join(cell["source"]), "cell", "exec")
 
 
-def test_the_weights_are_those_of_the_record(host: Any) -> None:
-    record = host.ansible.get_variables().get("provision_artifacts", {}).get("resnet50-0676ba61", {})
+def test_the_weights_are_those_of_the_record(host: Any, lab: dict[str, Any]) -> None:
+    record = lab.get("provision_artifacts", {}).get("resnet50-0676ba61", {})
     wanted = record.get("sha256", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a")
     assert host.file(f"{PREFIX}/torch-home/hub/checkpoints/resnet50-0676ba61.pth").sha256sum == wanted
 
@@ -80,8 +80,7 @@ def test_git_sees_none_of_our_files(host: Any) -> None:
 
 
 def test_everything_belongs_to_the_user(host: Any) -> None:
-    user = host.ansible.get_variables()["ansible_user"]
-    assert host.check_output(f"find {PREFIX}/workspace {PREFIX}/torch-home {REPO} ! -user {user} -print") == ""
+    assert host.check_output(f"find {PREFIX} ! -user lab -print") == ""
 
 
 def test_the_receipt_says_what_the_next_run_needs(host: Any) -> None:

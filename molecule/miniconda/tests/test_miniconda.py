@@ -16,7 +16,9 @@ def receipt(host: Host, prefix: str) -> dict[str, Any]:
     return dict(json.loads(host.file(f"{prefix}/receipts/miniconda.json").content_string))
 
 
-@pytest.mark.parametrize(("prefix", "version"), [(CONDA, "25.3.1"), ("/opt/half/miniconda3", "24.11.1"), ("/srv/training/miniconda3", "24.11.1")])
+@pytest.mark.parametrize(
+    ("prefix", "version"), [(CONDA, "25.3.1"), ("/opt/half/miniconda3", "24.11.1"), ("/srv/training/miniconda3", "24.11.1")]
+)
 def test_conda_says_its_version(host: Host, prefix: str, version: str) -> None:
     assert host.check_output(f"{prefix}/bin/conda --version") == f"conda {version}"
 
@@ -45,7 +47,10 @@ def test_a_finished_run_leaves_no_installer_and_no_mark(host: Host, prefix: str)
 
 def test_receipts_name_the_installer_and_that_it_stands_in(host: Host, lab: dict[str, Any]) -> None:
     records = lab["provision_artifacts"]
-    for prefix, name in (("/opt/codetr", "miniconda3-py310_25.3.1-1-linux-x86_64"), ("/opt/half", "miniconda3-py310_24.11.1-0-linux-x86_64")):
+    for prefix, name in (
+        ("/opt/codetr", "miniconda3-py310_25.3.1-1-linux-x86_64"),
+        ("/opt/half", "miniconda3-py310_24.11.1-0-linux-x86_64"),
+    ):
         found = receipt(host, prefix)
         assert found["remember"] == {"installer": name, "sha256": records[name]["sha256"]}
         assert found["stand_in"] is bool(records[name].get("stand_in"))

@@ -81,6 +81,7 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "lock_file": ctx.stack["lock_file"],
         "lock_first": ctx.stack["lock_first"],
         "locked": len(ctx.stack["pins"]),
+        "pins": ctx.stack["pins"],
         "force": half,
         "mmcv": mmcv,
         "extra": extra,
