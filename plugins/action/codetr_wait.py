@@ -67,6 +67,8 @@ class ActionModule(ActionBase):
             "label": {"type": "str", "required": True},
             "log": text,
             "progress": text,
+            "count": text,
+            "total": {"type": "int"},
             "progress_file": text,
         }
         self.validate_argument_spec(argument_spec=spec)

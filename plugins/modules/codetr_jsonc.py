@@ -176,7 +176,9 @@ def write(path: str, text: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if old:
-            os.chown(part, old.st_uid, old.st_gid)
+            # A group that the owner is not in cannot be kept, and is no reason to refuse the owner's own file.
+            with contextlib.suppress(PermissionError):
+                os.chown(part, old.st_uid, old.st_gid)
         os.chmod(part, old.st_mode & 0o7777 if old else 0o644)
         os.replace(part, path)
     except BaseException:

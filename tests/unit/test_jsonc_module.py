@@ -70,3 +70,18 @@ def test_a_file_is_written_as_its_user_and_root_is_back_afterwards(tmp_path: Pat
     (home / "new").unlink()
     (home / "theirs").unlink()
     home.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_file_in_a_group_that_its_owner_is_not_in_can_be_written() -> None:
+    nobody = pwd.getpwnam("nobody")
+    home = Path(codetr_jsonc.tempfile.mkdtemp(dir="/tmp"))
+    mine = home / "mine"
+    mine.write_text("{}")
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    os.chown(mine, nobody.pw_uid, 0)
+    with codetr_jsonc.acting_as("nobody"):
+        codetr_jsonc.write(str(mine), "{ }")
+    assert (mine.read_text(), mine.stat().st_uid) == ("{ }", nobody.pw_uid)
+    mine.unlink()
+    home.rmdir()
