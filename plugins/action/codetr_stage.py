@@ -35,7 +35,7 @@ class ActionModule(PlanningAction):
         name = self._task.args["stage"]
         made = variables.get(PLAN_VARIABLE)
         if not isinstance(made, dict) or "plan" not in made:
-            made = self.make_plan(variables)
+            made = self.make_plan(variables, alone=name)
         plan = made["plan"]
         # Alone, a role answers for itself and for the host; in the whole site a plan with any problem never gets this far.
         problems = [item for item in plan["problems"] if item["stage"] in (name, "preflight")]

@@ -61,7 +61,12 @@ class PlanningAction(ActionBase):
         return f"The host could not be probed: {result.get('msg') or result.get('module_stderr') or result}"
 
     def make_plan(
-        self, task_vars: dict[str, Any], owner: str | None = None, reach: bool = True, settled: dict[str, Any] | None = None
+        self,
+        task_vars: dict[str, Any],
+        owner: str | None = None,
+        reach: bool = True,
+        settled: dict[str, Any] | None = None,
+        alone: str | None = None,
     ) -> dict[str, Any]:
         """Probe and plan.
 
@@ -70,6 +75,7 @@ class PlanningAction(ActionBase):
             owner: who owns everything, when that is settled already; default is the wish, or the login user.
             reach: whether addresses that the plan needs are tried from the host.
             settled: a receipt about to be written; the state is taken as if it were there and its stage no longer in progress.
+            alone: the one stage that will be carried out; what the others lack does not keep its addresses from being tried.
 
         Returns:
             What ``codetr_stage`` hands on to roles, and ``plan`` (see docs/architecture.md).
@@ -92,12 +98,14 @@ class PlanningAction(ActionBase):
         plan = build.build(state, wanted, known)
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)
-        if reach and plan["needs"] and not plan["problems"]:
-            urls = [need["url"] for need in plan["needs"]]
+        ours = {alone, "preflight"} if alone else set(plan["stages"])
+        needs = [need for need in plan["needs"] if need["stage"] in ours]
+        if reach and needs and not any(problem["stage"] in ours for problem in plan["problems"]):
+            urls = [need["url"] for need in needs]
             answer = self._execute_module("codetr.provision.codetr_reach", {"urls": urls, "environment": environment}, task_vars=task_vars)
             if "silent" not in answer:
                 raise AnsibleActionFail(f"Reachability could not be tried: {answer.get('msg', answer)}")
-            plan["problems"] = preflight.judge_reach(answer["silent"], plan["needs"])
+            plan["problems"] = [*plan["problems"], *preflight.judge_reach(answer["silent"], needs)]
         return {
             "plan": plan,
             "wishes": wanted,
@@ -143,8 +151,10 @@ def listing(head: str, sentences: list[str]) -> str:
 
 
 def refusal(problems: list[dict[str, str]]) -> str:
-    """The message of a run that is refused before the host is touched."""
+    """The message of a run that is refused before the host is touched. A way out that serves several problems is said once, after the last."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return listing(
-        f"Nothing was changed; {count} to solve first", [f"{item['stage']}: {item['what']} {item['way_out']}" for item in problems]
-    )
+    lines = []
+    for way_out in dict.fromkeys(item["way_out"] for item in problems):
+        group = [f"{item['stage']}: {item['what']}" for item in problems if item["way_out"] == way_out]
+        lines += [*group[:-1], f"{group[-1]} {'For all of these: ' if len(group) > 1 else ''}{way_out}"]
+    return listing(f"Nothing was changed; {count} to solve first", lines)

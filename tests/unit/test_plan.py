@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.plan import preflight
 from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import wheel_key
+from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
 from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
 
 CORE = ("preflight", "miniconda", "env", "packages", "repo")
@@ -154,6 +155,28 @@ def test_conda_create_names_its_channels_and_no_other():
     ]
 
 
+@pytest.mark.parametrize(
+    ("receipt", "cache"),
+    [
+        ({"remember": {"installer": "miniconda3"}}, "/opt/codetr/miniconda3/pkgs"),
+        ({"remember": {}}, ""),
+        (None, ""),
+    ],
+)
+def test_a_cut_short_env_is_made_anew_without_what_our_conda_was_unpacking(receipt, cache):
+    state = provisioned()
+    state["inprogress"] = {"env": {}}
+    state["receipts"]["miniconda"] = receipt
+    stage = plan(state)["stages"]["env"]
+    assert (stage["action"], stage["params"]["clean"], stage["params"]["cache"]) == ("repair", True, cache)
+
+
+def test_a_new_env_leaves_the_package_cache_alone():
+    state = bare()
+    state["receipts"]["miniconda"] = {"remember": {"installer": "miniconda3"}}
+    assert plan(state)["stages"]["env"]["params"]["cache"] == ""
+
+
 def test_an_env_with_another_python_stays():
     state = provisioned()
     state["env"]["python"] = "3.8.20"
@@ -279,3 +302,14 @@ def test_another_remote_folder_is_not_taken_for_ours():
     state = bare()
     state["repo"].update(dest=directory(), empty=False)
     assert any("no git checkout" in problem["what"] for problem in plan(state)["problems"])
+
+
+def test_a_way_out_that_serves_several_problems_is_said_once():
+    shared = [{"stage": "repo", "what": "A is silent.", "way_out": "Check it."}, {"stage": "datasets", "what": "B is silent.", "way_out": "Check it."}]
+    message = refusal([*shared, {"stage": "preflight", "what": "C is small.", "way_out": "Grow it."}])
+    assert message.splitlines() == [
+        "Nothing was changed; 3 problems to solve first:",
+        "  - repo: A is silent.",
+        "  - datasets: B is silent. For all of these: Check it.",
+        "  - preflight: C is small. Grow it.",
+    ]

@@ -55,10 +55,16 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         return stage
     stage.action = "repair" if half else "create"
     stage.reason = "an earlier creation was cut short" if half else f"there is no environment at {prefix}"
-    stage.params.update(clean=half, argv=_argv(stage, wishes, ctx, prefix, here))
+    stage.params.update(clean=half, cache=_damaged_cache(state, wishes, ctx) if half else "", argv=_argv(stage, wishes, ctx, prefix, here))
     stage.disk = [{"path": prefix, "bytes": BYTES}]
     stage.before, stage.after = {"python": here["python"]}, {"python": python, "prefix": prefix, "manager": manager}
     return stage
+
+
+def _damaged_cache(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> str:
+    """The package cache of a conda that we installed, else nothing: conda keeps what it was killed unpacking, and fails on it for ever."""
+    installed = "installer" in ((state["receipts"].get("miniconda") or {}).get("remember") or {})
+    return f"{miniconda.prefix_of(wishes, ctx)}/pkgs" if installed and wishes["codetr_env_manager"] == "conda" else ""
 
 
 def _argv(stage: Stage, wishes: dict[str, Any], ctx: Context, prefix: str, here: dict[str, Any]) -> list[str]:
