@@ -151,7 +151,10 @@ def listing(head: str, sentences: list[str]) -> str:
 
 
 def refusal(problems: list[dict[str, str]]) -> str:
-    """The message of a run that is refused before the host is touched. A way out that serves several problems is said once, after the last."""
+    """The message of a run that is refused before the host is touched.
+
+    A way out that serves several problems is said once, after the last.
+    """
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = []
     for way_out in dict.fromkeys(item["way_out"] for item in problems):

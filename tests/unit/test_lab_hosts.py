@@ -49,13 +49,18 @@ def test_access_files_follow_the_hosts(folder: Path) -> None:
     assert not (folder / "hosts/demo.yml").exists()
 
 
-def test_another_checkouts_lab_is_refused_until_its_folder_is_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_checkouts_lab_is_refused_while_it_has_hosts_and_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     monkeypatch.setattr(podman, "exists", lambda kind, name: True)
     monkeypatch.setattr(podman, "inspect", lambda kind, name: {"labels": {network.OWNER: str(other)}})
-    with pytest.raises(LabError, match="CODETR_LAB_DIR="):
+    running = ["codetr-lab-host-demo"]
+    monkeypatch.setattr(network, "hosts", lambda: running)
+    with pytest.raises(LabError, match="codetr-lab-host-demo.*CODETR_LAB_DIR="):
         network.refuse_foreign()
+    running.clear()
+    network.refuse_foreign()
+    running.append("codetr-lab-host-demo")
     other.rmdir()
     network.refuse_foreign()
 

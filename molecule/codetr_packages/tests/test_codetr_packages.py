@@ -24,7 +24,10 @@ def normal(name: str) -> str:
 
 
 def test_pip_lists_the_lock_and_mmcv_and_the_users_own(host: Host) -> None:
-    listed = {normal(entry["name"]): entry["version"] for entry in json.loads(host.check_output(f"{PYTHON} -m pip list --disable-pip-version-check --format json"))}
+    listed = {
+        normal(entry["name"]): entry["version"]
+        for entry in json.loads(host.check_output(f"{PYTHON} -m pip list --disable-pip-version-check --format json"))
+    }
     wanted = {normal(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", LOCK.read_text(), re.M)}
     assert len(wanted) > 60
     assert {name: listed.get(name) for name in wanted} == wanted

@@ -28,7 +28,10 @@ def test_each_stage_is_written_down_and_none_is_half_done(host: Host) -> None:
 
 
 def test_the_result_here_is_the_one_of_the_host(host: Host) -> None:
-    assert hashlib.sha256((REPORT / "verify.json").read_bytes()).hexdigest() == host.file(f"{PREFIX}/workspace/verify-results/verify.json").sha256sum
+    assert (
+        hashlib.sha256((REPORT / "verify.json").read_bytes()).hexdigest()
+        == host.file(f"{PREFIX}/workspace/verify-results/verify.json").sha256sum
+    )
 
 
 def test_verify_passed_and_trained(result: dict[str, Any]) -> None:

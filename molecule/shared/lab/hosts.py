@@ -9,11 +9,10 @@ import time
 from ipaddress import AddressValueError, IPv4Address
 
 from lab import access, images, network, podman
-from lab.settings import CACHES, DEFAULT_IMAGE, NETWORK, SUBNET, LabError, address, lab_dir
+from lab.settings import CACHES, DEFAULT_IMAGE, HOST_PREFIX, NETWORK, SUBNET, LabError, address, lab_dir
 from lab.shell import run
 
 ADDRESS = "codetr-lab.address"
-PREFIX = "codetr-lab-host-"
 START_SECONDS = 90
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -21,9 +20,9 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 def running() -> dict[str, IPv4Address]:
     """Return the hosts that run, by name, with their addresses."""
     return {
-        name.removeprefix(PREFIX): IPv4Address(entry["Labels"][ADDRESS])
+        name.removeprefix(HOST_PREFIX): IPv4Address(entry["Labels"][ADDRESS])
         for name, entry in podman.containers(everything=False).items()
-        if name.startswith(PREFIX)
+        if name.startswith(HOST_PREFIX)
     }
 
 
@@ -72,7 +71,7 @@ def create(name: str, *, image: str = DEFAULT_IMAGE, address: str | None = None)
             access.write(taken)
             return f"{name}: runs at {taken[name]}"
         chosen = choose_address(name, address, taken)
-        container = PREFIX + name
+        container = HOST_PREFIX + name
         # One that stopped, or never started, is no use: a host's state is what the run under test made of it.
         remove(name)
         podman.call(
@@ -112,7 +111,7 @@ def wait(name: str, seconds: float = START_SECONDS) -> None:
 def destroy(name: str) -> bool:
     """Remove the host called name and return whether there was one."""
     with network.lock():
-        if PREFIX + name not in podman.containers():
+        if HOST_PREFIX + name not in podman.containers():
             return False
         taken = running()
         network.refuse_foreign()
@@ -124,4 +123,4 @@ def destroy(name: str) -> bool:
 
 def remove(name: str) -> None:
     """Remove the container of the host called name, if there is one."""
-    podman.call("rm", "--force", "--ignore", "--time", "0", PREFIX + name)
+    podman.call("rm", "--force", "--ignore", "--time", "0", HOST_PREFIX + name)

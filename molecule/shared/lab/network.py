@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import podman
-from lab.settings import GATEWAY, LABEL, NETWORK, SUBNET, LabError, lab_dir
+from lab.settings import GATEWAY, HOST_PREFIX, LABEL, NETWORK, SUBNET, LabError, lab_dir
 
 OWNER = f"{LABEL}.dir"
 
@@ -30,22 +30,29 @@ def owner() -> Path | None:
     return Path(podman.inspect("network", NETWORK)["labels"].get(OWNER, ""))
 
 
+def hosts() -> list[str]:
+    """Return the names of the containers that are hosts and run, whoever's they are."""
+    return sorted(name for name in podman.containers(everything=False) if name.startswith(HOST_PREFIX))
+
+
 def refuse_foreign() -> None:
-    """Stop where another checkout's lab is up: its hosts would have the same names and addresses.
+    """Stop where another checkout's hosts run: ours would have the same names and addresses.
+
+    A lab with no host, only its mirror, is at nobody's service; `ensure` takes its place.
 
     Raises:
-        LabError: it is another's, and that folder still exists.
+        LabError: hosts of another checkout run, and its folder still exists.
     """
     other = owner()
-    if other is not None and other != lab_dir() and other.is_dir():
+    if other is not None and other != lab_dir() and other.is_dir() and hosts():
         raise LabError(
-            f"The lab of {other} is up on this machine. End it with `lab down` in that checkout, "
+            f"The lab of {other} is up on this machine, with hosts in it ({', '.join(hosts())}). End it with `lab down` in that checkout, "
             f"or share it: export CODETR_LAB_DIR={other}"
         )
 
 
 def ensure() -> None:
-    """Make the network unless it is there; one that a deleted checkout left behind is replaced."""
+    """Make the network unless it is there; one that a deleted checkout left behind, or that no host is in, is replaced."""
     refuse_foreign()
     current = owner()
     if current == lab_dir():

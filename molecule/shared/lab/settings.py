@@ -8,6 +8,7 @@ from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+HOST_PREFIX = "codetr-lab-host-"
 LABEL = "codetr-lab"
 NETWORK = "codetr-lab"
 SUBNET = IPv4Network("10.213.77.0/24")

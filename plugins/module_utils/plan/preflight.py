@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
@@ -153,8 +152,3 @@ def judge_reach(silent: dict[str, str], needs: list[dict[str, str]]) -> list[dic
                 }
             )
     return problems
-
-
-def parent_of(path: str) -> str:
-    """The folder that holds a path."""
-    return os.path.dirname(path.rstrip("/")) or "/"
