@@ -60,14 +60,23 @@ def try_url(url: str, seconds: int) -> str:
         return "" if os.path.exists(urllib.request.url2pathname(parts.path)) else "there is no such file"
     request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "codetr-provision"})
     try:
-        with urllib.request.urlopen(request, timeout=seconds):
+        with urllib.request.build_opener().open(request, timeout=seconds):
             return ""
     except urllib.error.HTTPError as error:
         return f"the server answers {error.code} {error.reason}" if error.code in (404, 407, 410) or error.code >= 500 else ""
     except urllib.error.URLError as error:
-        return explain(error.reason, parts.hostname or "", seconds)
+        return explain(error.reason, asked(parts), seconds)
     except (OSError, ValueError) as error:
-        return explain(error, parts.hostname or "", seconds)
+        return explain(error, asked(parts), seconds)
+
+
+def asked(parts: urllib.parse.SplitResult) -> str:
+    """Who is really asked for a URL: its own host, or the proxy that the environment names for it."""
+    name = parts.hostname or ""
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or urllib.request.proxy_bypass(name):
+        return name
+    return f"{urllib.parse.urlsplit(proxy if '//' in proxy else '//' + proxy).hostname} (the proxy)"
 
 
 def explain(reason: object, name: str, seconds: int) -> str:

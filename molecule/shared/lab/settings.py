@@ -36,6 +36,7 @@ CACHES = (
 # Hosts that always have the same address. Any other name gets one by address().
 ADDRESSES = {
     "demo": 10,
+    "matrix-podman": 31,
     "default": 11,
     "preflight": 12,
     "miniconda": 13,
