@@ -59,10 +59,14 @@ def commented(option: dict[str, Any]) -> list[str]:
 
 
 def defaults(role: str, spec: dict[str, Any]) -> str:
-    """A role's defaults/main.yml. The wishes that all roles share lie in preflight and have prefixes of their own, which ansible-lint is told."""
+    """A role's defaults/main.yml.
+
+    The wishes that all roles share lie in preflight and have prefixes of their own, which ansible-lint is told.
+    """
     lines = ["---", "# Written by tools/generate.py from meta/argument_specs.yml."]
     for name, option in spec["options"].items():
-        lines += ["", *commented(option), f"{name}: {value(option['default'])}" + ("" if name.startswith(f"{role}_") else "  # noqa: var-naming[no-role-prefix]")]
+        waiver = "" if name.startswith(f"{role}_") else "  # noqa: var-naming[no-role-prefix]"
+        lines += ["", *commented(option), f"{name}: {value(option['default'])}{waiver}"]
     return "\n".join(lines) + "\n"
 
 

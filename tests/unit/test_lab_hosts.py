@@ -56,7 +56,7 @@ def test_another_checkouts_lab_is_refused_while_it_has_hosts_and_a_folder(monkey
     monkeypatch.setattr(podman, "inspect", lambda kind, name: {"labels": {network.OWNER: str(other)}})
     running = ["codetr-lab-host-demo"]
     monkeypatch.setattr(network, "hosts", lambda: running)
-    with pytest.raises(LabError, match="codetr-lab-host-demo.*CODETR_LAB_DIR="):
+    with pytest.raises(LabError, match=r"codetr-lab-host-demo.*CODETR_LAB_DIR="):
         network.refuse_foreign()
     running.clear()
     network.refuse_foreign()

@@ -305,7 +305,8 @@ def test_another_remote_folder_is_not_taken_for_ours():
 
 
 def test_a_way_out_that_serves_several_problems_is_said_once():
-    shared = [{"stage": "repo", "what": "A is silent.", "way_out": "Check it."}, {"stage": "datasets", "what": "B is silent.", "way_out": "Check it."}]
+    said = {"repo": "A is silent.", "datasets": "B is silent."}
+    shared = [{"stage": stage, "what": what, "way_out": "Check it."} for stage, what in said.items()]
     message = refusal([*shared, {"stage": "preflight", "what": "C is small.", "way_out": "Grow it."}])
     assert message.splitlines() == [
         "Nothing was changed; 3 problems to solve first:",
