@@ -314,3 +314,12 @@ def test_a_way_out_that_serves_several_problems_is_said_once():
         "  - datasets: B is silent. For all of these: Check it.",
         "  - preflight: C is small. Grow it.",
     ]
+
+
+def test_an_env_from_a_stand_in_channel_carries_the_mark():
+    wished = wanted(provision_artifacts={"conda-forge": {"urls": ["http://lab/conda-forge"], "stand_in": True}})
+    assert plan(bare(wished), wished)["stages"]["env"]["stand_in"]
+    assert not plan(bare())["stages"]["env"]["stand_in"]
+    kept = provisioned(wished)
+    kept["receipts"]["env"] = {"stand_in": True}
+    assert plan(kept, wished)["stages"]["env"]["stand_in"]

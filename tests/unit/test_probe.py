@@ -152,15 +152,20 @@ def test_a_home_that_shows_nothing_is_not_one_without_conda(tree: Tree) -> None:
 
 def test_environments_by_kind(tree: Tree) -> None:
     tree.write("/conda/bin/python")
+    tree.write("/conda/conda-meta/history")
     tree.write("/conda/conda-meta/python-3.10.13-hd12c33a_0_cpython.json")
+    tree.write("/cut/bin/python")
+    tree.write("/cut/conda-meta/python-3.10.13-hd12c33a_0_cpython.json")
     tree.write("/conda/conda-meta/python-dateutil-2.9.0-py310_0.json")
     tree.write("/venv/bin/python")
     tree.write("/venv/pyvenv.cfg", "home = /usr/bin\nversion = 3.10.12\n")
     tree.write("/own/bin/python")
     tree.says(["/own/bin/python", "-c", "import platform; print(platform.python_version())"], "3.11.2\n")
-    found = {prefix: env.probe(tree.host, {"prefix": prefix}) for prefix in ("/conda", "/venv", "/own", "/none")}
+    found = {prefix: env.probe(tree.host, {"prefix": prefix}) for prefix in ("/conda", "/cut", "/venv", "/own", "/none")}
     kinds = {prefix: (state["kind"], state["python"]) for prefix, state in found.items()}
-    assert kinds == {"/conda": ("conda", "3.10.13"), "/venv": ("venv", "3.10.12"), "/own": ("other", "3.11.2"), "/none": (None, None)}
+    assert kinds == {
+        "/conda": ("conda", "3.10.13"), "/cut": ("other", None), "/venv": ("venv", "3.10.12"), "/own": ("other", "3.11.2"), "/none": (None, None),
+    }
     assert [found[prefix]["empty"] for prefix in ("/conda", "/none")] == [False, True]
 
 

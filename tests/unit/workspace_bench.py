@@ -26,6 +26,7 @@ UID = 1000
 OTHERS = {
     "codetr_datasets_names": ["coco", "lvis"],
     "codetr_env_manager": "conda",
+    "miniconda_channels": ["conda-forge"],
     "miniconda_distribution": "miniconda3",
     "miniconda_version": "py310_24.11.1-0",
 }

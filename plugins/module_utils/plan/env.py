@@ -31,10 +31,12 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     stage = Stage(
         "env", version=f"Python {here['python'] or python}", params={"prefix": prefix, "python": f"{prefix}/bin/python", "manager": manager}
     )
+    made_of_stand_ins = manager == "conda" and any(ctx.artifacts.get(name, {}).get("stand_in") for name in wishes["miniconda_channels"])
     half = state["inprogress"].get("env") is not None
     fits = here["python"] is not None and here["python"].split(".")[:2] == python.split(".")
     if fits and not half:
         stage.reason = f"Python {here['python']} is there"
+        stage.stand_in = bool((state["receipts"].get("env") or {}).get("stand_in"))
         return stage
     if manager == "existing":
         stage.problem(
@@ -54,6 +56,7 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         stage.problem(f"{prefix} exists and holds no Python environment.", "Move it away, or set codetr_env_name or codetr_env_prefix.")
         return stage
     stage.action = "repair" if half else "create"
+    stage.stand_in = made_of_stand_ins
     stage.reason = "an earlier creation was cut short" if half else f"there is no environment at {prefix}"
     stage.params.update(clean=half, cache=_damaged_cache(state, wishes, ctx) if half else "", argv=_argv(stage, wishes, ctx, prefix, here))
     stage.disk = [{"path": prefix, "bytes": BYTES}]

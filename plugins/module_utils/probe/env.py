@@ -18,11 +18,13 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     kind, python = None, None
     if host.exists(f"{prefix}/bin/python"):
         conda = [re.match(r"python-(\d+\.\d+\.\d+)-", name) for name in host.listdir(f"{prefix}/conda-meta")]
+        # conda writes its history last: without it, what looks like an environment is one that was cut short.
+        whole = host.exists(f"{prefix}/conda-meta/history")
         config = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+\.\d+)", host.read(f"{prefix}/pyvenv.cfg") or "", re.M)
         found = next((match for match in conda if match), None)
-        kind = "conda" if found else "venv" if config else "other"
+        kind = ("conda" if whole else "other") if found else "venv" if config else "other"
         match = found or config
-        python = match.group(1) if match else _ask(host, f"{prefix}/bin/python")
+        python = None if found and not whole else match.group(1) if match else _ask(host, f"{prefix}/bin/python")
     return {
         "prefix": host.lstat(prefix),
         "empty": not host.listdir(prefix),
