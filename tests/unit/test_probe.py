@@ -164,7 +164,11 @@ def test_environments_by_kind(tree: Tree) -> None:
     found = {prefix: env.probe(tree.host, {"prefix": prefix}) for prefix in ("/conda", "/cut", "/venv", "/own", "/none")}
     kinds = {prefix: (state["kind"], state["python"]) for prefix, state in found.items()}
     assert kinds == {
-        "/conda": ("conda", "3.10.13"), "/cut": ("other", None), "/venv": ("venv", "3.10.12"), "/own": ("other", "3.11.2"), "/none": (None, None),
+        "/conda": ("conda", "3.10.13"),
+        "/cut": ("other", None),
+        "/venv": ("venv", "3.10.12"),
+        "/own": ("other", "3.11.2"),
+        "/none": (None, None),
     }
     assert [found[prefix]["empty"] for prefix in ("/conda", "/none")] == [False, True]
 

@@ -69,7 +69,11 @@ def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
     artifacts = {f"miniconda3-py310_{version}-linux-x86_64": _record(version, built[_file_name(version)], base_url) for version in VERSIONS}
     # A channel has no single file to hash; its record carries the mark to the environment that is made from it.
     channel = {"urls": [f"{base_url}/conda/conda-forge"], "sha256": None, "size": None, "stand_in": True}
-    return {"artifacts": {**artifacts, "conda-forge": channel}, "wishes": {"miniconda_channel_alias": f"{base_url}/conda"}, "stand_ins": list(UPSTREAMS)}
+    return {
+        "artifacts": {**artifacts, "conda-forge": channel},
+        "wishes": {"miniconda_channel_alias": f"{base_url}/conda"},
+        "stand_ins": list(UPSTREAMS),
+    }
 
 
 def _file_name(version: str) -> str:
