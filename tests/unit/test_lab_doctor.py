@@ -50,6 +50,15 @@ def test_all_problems_are_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert words in said
 
 
+def test_tools_that_the_next_step_installs_are_no_problem(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(tools, "missing_tools", lambda: list(tools.TOOLS))
+    assert __main__.main(["doctor"]) == 0
+    assert "will be installed" in capsys.readouterr().out
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert __main__.main(["doctor"]) == 1
+    assert "apt-get install" in capsys.readouterr().err
+
+
 def test_a_real_miniconda_makes_up_for_a_missing_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CODETR_LAB_PYTHON310", raising=False)
     monkeypatch.setattr(python310, "find", lambda: None)

@@ -16,7 +16,8 @@ def doctor(_: argparse.Namespace) -> None:
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise LabError(f"the lab cannot run on this machine yet:\n{listed}")
-    print("This machine has all that the lab needs.")
+    missing = checks.programs()
+    print("The lab can run on this machine" + ("; some tools will be installed." if missing else "."))
 
 
 def tools(_: argparse.Namespace) -> None:
