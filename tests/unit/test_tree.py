@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 # Written in pieces, so that this file does not name what no file may name.
 REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "deb.deb" + "ian.org", "security.deb" + "ian.org", "registry.npm" + "js"]
-PATHS = ["/root/" + ".pyenv", "/work/" + "main", "/work/" + "shared"]
+PATHS = ["/root/" + ".pyenv", "/" + "work/main", "/" + "work/shared"]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 
 

@@ -1,0 +1,102 @@
+"""No dead switches: each variable, set to something else than its default, changes what is planned, fetched or handed to the host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.codetr.provision.plugins.plugin_utils import base, catalog, wishes
+from hostfacts import GB, bare, known, plan, provisioned, wanted
+
+OTHER: dict[str, Any] = {
+    "codetr_stack": "cpu",
+    "provision_prefix": "/srv/codetr",
+    "provision_user": "trainer",
+    "provision_artifacts": {"resnet50-0676ba61": {"urls": ["http://mine/resnet50.pth"]}},
+    "provision_mirror": "http://mirror.test",
+    "provision_environment": {"https_proxy": "http://proxy.test:3128"},
+    "provision_ca_bundle": "",
+    "preflight_only_warn": True,
+    "miniconda_distribution": "miniforge3",
+    "miniconda_version": "py310_24.1.2-0",
+    "miniconda_prefix": "/srv/conda",
+    "miniconda_channels": ["nodefaults"],
+    "miniconda_channel_alias": "http://channels.test",
+    "miniconda_shell_init": True,
+    "codetr_env_manager": "venv",
+    "codetr_env_name": "other",
+    "codetr_env_prefix": "/srv/env",
+    "codetr_packages_extra": ["rich"],
+    "codetr_packages_index_url": "http://index.mine/simple",
+    "codetr_packages_wheel_cache": "/srv/wheels",
+    "codetr_packages_jobs": 1,
+    "codetr_packages_remove_foreign": True,
+    "codetr_repo_url": "https://git.test/Co-DETR.git",
+    "codetr_repo_commit": "1" * 40,
+    "codetr_repo_dest": "/srv/Co-DETR",
+    "codetr_datasets_names": ["coco"],
+    "codetr_datasets_root": "/data",
+    "codetr_datasets_subset": 5,
+    "codetr_datasets_keep_archives": True,
+    "codetr_datasets_connections": 3,
+    "codetr_datasets_rate_limit": "5M",
+    "codetr_workspace_config": "configs/other.py",
+    "codetr_workspace_work_dir": "/srv/work",
+    "codetr_workspace_master_port": 29501,
+    "codetr_workspace_vscode": False,
+    "codetr_workspace_notebook": False,
+    "codetr_workspace_print_arguments": True,
+    "codetr_workspace_weights": [],
+    "codetr_workspace_backbones": {"swin.pth": "/srv/swin.pth"},
+}
+# These say nothing alone: what else has to be set for them to matter.
+WITH: dict[str, dict[str, Any]] = {
+    "miniconda_accept_anaconda_terms": {"miniconda_channels": ["defaults"]},
+    "codetr_env_python": {"codetr_env_manager": "venv"},
+}
+OTHER |= {"miniconda_accept_anaconda_terms": True, "codetr_env_python": "/usr/bin/python3.10"}
+ELSEWHERE = {"provision_ignore_variables": "test_wishes.py", "codetr_repo_edits": "below"}
+
+
+def outcome(**given: Any) -> str:
+    """All that a host gets to see of the wishes: the plan of a bare, of a finished and of a troubled host, and its environment."""
+    wished = wanted(**given)
+    troubled = provisioned(wished)
+    troubled["machine"]["memory"]["total"] = GB
+    troubled["packages"]["dists"]["projects"] = "0.1"
+    states = [bare(wished), provisioned(wished), troubled]
+    plans = [plan(state, wished) for state in states]
+    environment = base.environment_of(wished, states[0]["user"]["owner"])
+    # The choice of the stack is told by its reason; what a reason quotes of the wishes would hide a switch that does nothing else.
+    return json.dumps([plans, environment, str(catalog.wheel_cache(wished)), states[0]["user"]["owner"]["name"]], sort_keys=True)
+
+
+def test_every_variable_has_another_value_here():
+    assert sorted(wishes.specs()) == sorted({*OTHER, *ELSEWHERE})
+
+
+@pytest.mark.parametrize("name", sorted(OTHER))
+def test_a_variable_changes_something(name):
+    others = WITH.get(name, {})
+    assert outcome(**{**others, name: OTHER[name]}) != outcome(**others)
+
+
+def test_edits_of_ones_own_are_taken(tmp_path: Path):
+    ours = known(wanted())["edits"]
+    mine = tmp_path / "edits.yml"
+    mine.write_text(yaml.safe_dump({**ours, "commit": "2" * 40}))
+    wished = wanted(codetr_repo_commit="2" * 40, codetr_repo_edits=str(mine))
+    assert known(wished)["edits"]["commit"] == "2" * 40
+    with pytest.raises(catalog.CatalogError, match="no list of edits for codetr_repo_commit"):
+        known(wanted(codetr_repo_edits=str(mine)))
+    with pytest.raises(catalog.CatalogError, match="cannot be read"):
+        known(wanted(codetr_repo_edits=str(tmp_path / "none.yml")))
+
+
+def test_a_mirror_comes_first_and_the_origin_stays():
+    urls = known(wanted(provision_mirror="http://mirror.test/"))["artifacts"]["resnet50-0676ba61"]["urls"]
+    assert urls[0] == "http://mirror.test/resnet50-0676ba61/resnet50-0676ba61.pth"
+    assert len(urls) > 1
