@@ -43,10 +43,6 @@ class ActionModule(PlanningAction):
             raise AnsibleActionFail(refusal(problems))
         stage = plan["stages"][name]
         handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}
-        if name == "workspace":
-            handed["stages"] = {
-                other: {key: entry[key] for key in ("action", "version", "stand_in")} for other, entry in plan["stages"].items()
-            }
         result.update(handed, changed=stage["todo"], todo=stage["todo"], stage=stage, stack=plan["stack"])
         if stage["todo"]:
             result["diff"] = {

@@ -74,9 +74,11 @@ def coerce(given: Mapping[str, Any], template: Callable[[Any], Any] = lambda val
         except Exception as error:
             problems.append(f"{name} cannot be resolved: {error}")
     ignored = found.get(WAY_OUT) or []
+    # From the command line a list arrives as text, and a part of a longer name must not pass for it.
+    ignored = [name.strip() for name in ignored.split(",")] if isinstance(ignored, str) else ignored
     for name in sorted(set(found) - set(known)):
-        del_value = found.pop(name)
-        if name in ignored or callable(del_value):
+        del found[name]
+        if name in ignored:
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]}?" if near else ""

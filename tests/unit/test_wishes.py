@@ -52,6 +52,12 @@ def test_ignored_names_pass():
     assert "codetr_mine" not in wishes.coerce({"codetr_mine": 1, "provision_ignore_variables": ["codetr_mine"]})
 
 
+def test_ignored_names_from_the_command_line_are_whole_names():
+    assert "codetr_mine" not in wishes.coerce({"codetr_mine": 1, "codetr_other": 2, "provision_ignore_variables": "codetr_mine, codetr_other"})
+    (problem,) = refused(codetr_mine=1, provision_ignore_variables="codetr_mine_too")
+    assert "There is no variable codetr_mine." in problem
+
+
 def test_all_errors_at_once():
     problems = refused(codetr_stak=1, miniconda_shell_init="maybe", codetr_env_manager="poetry")
     assert len(problems) == 3

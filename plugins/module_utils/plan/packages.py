@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan import env
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.probe.packages import normal
 
 # OpenCV needs libGL and glib on a server; the others compile mmcv's ops and the packages that PyPI has only as sources.
 APT = ("libgl1", "libglib2.0-0", "g++", "git", "ca-certificates")
@@ -29,13 +30,13 @@ def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def pins(lock: str) -> dict[str, str]:
     """The versions that a hash-locked requirements text pins, by normalised name."""
     found = re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s\\;]+)", lock, re.M)
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+    return {normal(name): version for name, version in found}
 
 
 def block(lock: str, names: tuple[str, ...]) -> str:
     """The entries of a hash-locked requirements text for the named projects, with their hashes."""
     entries = re.findall(r"^[A-Za-z0-9][\w.-]*==(?:.*\\\n)*.*\n", lock, re.M)
-    return "".join(entry for entry in entries if re.sub(r"[-_.]+", "-", entry.split("==")[0]).lower() in names)
+    return "".join(entry for entry in entries if normal(entry.split("==")[0]) in names)
 
 
 def wheel_key(stack: dict[str, Any], os_release: dict[str, Any]) -> str:

@@ -75,7 +75,6 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "python": ctx.env_python(),
         "env": env.prefix_of(wishes, ctx),
         "constraints": ctx.stack["lock_file"],
-        "check": ctx.stack["repo_check"],
     }
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     if own:
