@@ -2,6 +2,7 @@
 """Run Molecule scenarios one after another and print their seconds.
 
 ``scenarios.py [NAME ...]``: those, or all of the ordinary ones. ``--long``: those that are marked long. All run, whatever fails.
+Those that are opt-in run only by name.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # codetr_packages comes before those that build on it, because it compiles the wheel that they take from the cache.
 FIRST = ("preflight", "miniconda", "codetr_env", "codetr_packages", "codetr_repo", "codetr_datasets", "codetr_workspace", "default")
 LONG = ("matrix",)
+OPT_IN = ("vm",)
 
 
 def scenarios() -> list[str]:
     """All ordinary scenarios, in the order in which they run."""
-    found = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} - set(LONG)
+    found = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} - {*LONG, *OPT_IN}
     return [name for name in FIRST if name in found] + sorted(found - set(FIRST))
 
 
@@ -30,7 +32,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--long", action="store_true")
     arguments = parser.parse_args()
-    known = [*scenarios(), *LONG]
+    known = [*scenarios(), *LONG, *OPT_IN]
     unknown = [name for name in arguments.names if name not in known]
     if unknown:
         print(f"There is no scenario {unknown[0]}; there are {', '.join(known)}.", file=sys.stderr)

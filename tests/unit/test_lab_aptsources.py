@@ -17,7 +17,7 @@ Somebody|https://packages.test/|stable|main
 
 
 def test_only_debians_own_archives_are_taken_with_all_components() -> None:
-    assert parse_targets(TARGETS) == [
+    assert parse_targets(TARGETS, "bookworm") == [
         Archive("http://archive.test/debian/", "bookworm", ("main", "contrib")),
         Archive("http://archive.test/debian/", "bookworm-updates", ("main",)),
         Archive("http://archive.test/debian-security/", "bookworm-security", ("main",)),
@@ -25,14 +25,14 @@ def test_only_debians_own_archives_are_taken_with_all_components() -> None:
 
 
 def test_a_machine_of_another_release_gives_the_hosts_theirs() -> None:
-    found = parse_targets(TARGETS.replace("bookworm", "trixie"))
+    found = parse_targets(TARGETS.replace("bookworm", "trixie"), "bookworm")
     assert [archive.suite for archive in found] == ["bookworm", "bookworm-updates", "bookworm-security"]
 
 
 def test_a_machine_with_no_debian_archive_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aptsources, "run", lambda argv: "Somebody|https://packages.test/|stable|main\n")
     with pytest.raises(LabError, match="apt-get update"):
-        aptsources.archives()
+        aptsources.archives("bookworm")
 
 
 def test_a_stanza_names_the_archive_and_its_key() -> None:

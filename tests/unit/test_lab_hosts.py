@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from lab import access, hosts, images, network, podman
-from lab.settings import SUBNET, LabError
+from lab import access, aptsources, hosts, images, network, podman
+from lab.settings import COPIES, RELEASES, SUBNET, LabError
 
 DEMO = IPv4Address(int(SUBNET[10]))
 
@@ -66,15 +66,51 @@ def test_another_checkouts_lab_is_refused_while_it_has_hosts_and_a_folder(monkey
 
 
 def test_the_image_of_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(LabError, match="debian12, nopython"):
+    with pytest.raises(LabError, match="debian12, debian11, nopython"):
         images.tag("windows")
 
 
 def test_an_image_is_tagged_by_what_it_is_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "overlay", lambda: {"/etc/pip.conf": "one"})
+    monkeypatch.setattr(images, "overlay", lambda codename: {"/etc/pip.conf": "one"})
     first = (images.tag("debian12"), images.tag("nopython"))
     assert first == (images.tag("debian12"), images.tag("nopython"))
-    monkeypatch.setattr(images, "overlay", lambda: {"/etc/pip.conf": "two"})
+    monkeypatch.setattr(images, "overlay", lambda codename: {"/etc/pip.conf": "two"})
     second = (images.tag("debian12"), images.tag("nopython"))
     assert first[0] != second[0]
     assert first[1] != second[1]
+
+
+def test_each_release_is_built_from_its_own_archive(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(aptsources, "run", lambda argv: "Debian|http://archive.test/debian/|bookworm|main\n")
+    (folder / "id_ed25519.pub").write_text("ssh-ed25519 key\n")
+    images.overlay.cache_clear()
+    sources = {name: images.overlay(codename)["/etc/apt/sources.list.d/debian.sources"] for name, codename in RELEASES.items()}
+    images.overlay.cache_clear()
+    assert "Suites: bookworm\n" in sources["debian12"]
+    assert "Suites: bullseye\n" in sources["debian11"]
+
+
+def test_an_image_that_a_host_was_made_from_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[str] = []
+    host = {"Image": "lab/nspawn:1", "Labels": {podman.IMAGE: "lab/debian12:1"}}
+    monkeypatch.setattr(podman, "containers", lambda: {"codetr-lab-host-reboot": host})
+    monkeypatch.setattr(podman, "call", lambda *words: removed.append(words[-1]) or "lab/debian12:0 lab/debian12:1 lab/debian12:2")
+    podman.remove_old_images("lab/debian12:2")
+    assert removed == ["lab/debian12", "lab/debian12:0"]
+
+
+@pytest.mark.parametrize("labels", [None, {podman.IMAGE: "lab/debian12:1"}])
+def test_only_a_container_that_exists_is_copied(labels: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {} if labels is None else {"codetr-lab-host-reboot": {"Image": "lab/nspawn:1", "Labels": labels}}
+    monkeypatch.setattr(podman, "containers", lambda: found)
+    with pytest.raises(LabError, match="'reboot' cannot be copied"):
+        hosts.copy("reboot", "other")
+
+
+def test_a_copy_is_an_image_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, ...]] = []
+    host = {"Image": "lab/debian12:1", "Labels": {podman.IMAGE: "lab/debian12:1"}}
+    monkeypatch.setattr(podman, "containers", lambda: {"codetr-lab-host-first": host})
+    monkeypatch.setattr(podman, "call", lambda *words: calls.append(words))
+    assert hosts.copy("first", "second") == f"{COPIES}:second"
+    assert calls[0][-2:] == ("codetr-lab-host-first", f"{COPIES}:second")

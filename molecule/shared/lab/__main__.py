@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
-from lab.settings import DEFAULT_IMAGE, LabError
+from lab.settings import DEFAULT_IMAGE, DEFAULT_KIND, LabError
 
 
 def doctor(_: argparse.Namespace) -> None:
@@ -49,12 +50,22 @@ def down(_: argparse.Namespace) -> None:
     site.down()
 
 
+def apt(_: argparse.Namespace) -> None:
+    """Make the stand-ins for Ubuntu's and NVIDIA's apt repositories, and print where they are as JSON."""
+    from lab import mirror, network
+    from lab.settings import BASE_URL, lab_dir
+    from lab.standins import ubuntu
+
+    with network.lock():
+        print(json.dumps(ubuntu.build(mirror.www(), lab_dir() / "keys", BASE_URL), indent=2))
+
+
 def create(options: argparse.Namespace) -> None:
     """Start hosts and wait until ssh answers."""
     from lab import hosts
 
     for name in options.names:
-        print(hosts.create(name, image=options.image, address=options.address))
+        print(hosts.create(name, image=options.image, kind=options.kind, address=options.address, copy_of=options.copy_of))
 
 
 def destroy(options: argparse.Namespace) -> None:
@@ -69,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="lab", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for name, action in (("doctor", doctor), ("tools", tools), ("down", down)):
+    for name, action in (("doctor", doctor), ("tools", tools), ("down", down), ("apt", apt)):
         commands.add_parser(name, help=action.__doc__).set_defaults(action=action)
     build = commands.add_parser("image", help=image.__doc__)
     build.add_argument("name", nargs="?", default=DEFAULT_IMAGE)
@@ -82,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("names", nargs="+", metavar="NAME")
     new.add_argument("--address", help="an address on the lab's network, for one host; every name has one of its own")
     new.add_argument("--image", default=DEFAULT_IMAGE)
+    new.add_argument("--kind", default=DEFAULT_KIND, help="container, nspawn (it reboots) or vm (it has a kernel of its own)")
+    new.add_argument("--copy-of", metavar="HOST", help="start from the state of another host, a container, and not from an image")
     new.set_defaults(action=create)
     gone = host.add_parser("destroy", help=destroy.__doc__)
     gone.add_argument("names", nargs="+", metavar="NAME")

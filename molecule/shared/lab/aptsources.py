@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from lab.settings import CODENAME, LabError
+from lab.settings import LabError
 from lab.shell import run
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -31,7 +31,7 @@ class Archive:
         return f"Types: deb\nURIs: {self.uri}\nSuites: {self.suite}\nComponents: {' '.join(self.components)}\nSigned-By: {KEYRING}\n"
 
 
-def parse_targets(text: str, codename: str = CODENAME) -> list[Archive]:
+def parse_targets(text: str, codename: str) -> list[Archive]:
     """Return the Debian archives among apt's index targets, for the release codename whatever release this machine has.
 
     Args:
@@ -49,15 +49,15 @@ def parse_targets(text: str, codename: str = CODENAME) -> list[Archive]:
     return [Archive(uri, suite, tuple(components)) for (uri, suite), components in found.items()]
 
 
-def archives() -> list[Archive]:
-    """Return the Debian archives that this machine's apt uses.
+def archives(codename: str) -> list[Archive]:
+    """Return the Debian archives that this machine's apt uses, for the release codename.
 
     Raises:
         LabError: apt knows none, because it has no index yet or the machine is no Debian.
     """
     format_ = "|".join(f"$({field})" for field in FIELDS)
-    found = parse_targets(run(["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]))
-    if not any(archive.suite == CODENAME for archive in found):
+    found = parse_targets(run(["apt-get", "indextargets", "--format", format_, "Created-By: Packages"]), codename)
+    if not any(archive.suite == codename for archive in found):
         raise LabError(
             "apt on this machine knows no Debian archive to build the hosts from: run `apt-get update`. "
             "If that does not help, the lab needs another machine, with Debian 12."

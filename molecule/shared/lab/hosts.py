@@ -1,19 +1,17 @@
-"""The lab's hosts: systemd containers with sshd, each at an address of its own."""
+"""The lab's hosts: systems with systemd and sshd, each at an address of its own."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
 from ipaddress import AddressValueError, IPv4Address
 
-from lab import access, images, network, podman
-from lab.settings import CACHES, DEFAULT_IMAGE, HOST_PREFIX, NETWORK, SUBNET, LabError, address, lab_dir
+from lab import access, images, kinds, network, podman
+from lab.settings import COPIES, DEFAULT_IMAGE, DEFAULT_KIND, HOST_PREFIX, NETWORK, SUBNET, LabError, address
 from lab.shell import run
 
 ADDRESS = "codetr-lab.address"
-START_SECONDS = 90
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -44,27 +42,39 @@ def choose_address(name: str, wanted: str | None, taken: dict[str, IPv4Address])
     return chosen
 
 
-def volumes() -> list[str]:
-    """Make the folders that all hosts share and return podman's arguments for them."""
-    arguments = []
-    for below, inside, owner in CACHES:
-        folder = lab_dir() / below
-        folder.mkdir(parents=True, exist_ok=True)
-        os.chown(folder, owner, owner)
-        arguments += ["--volume", f"{folder}:{inside}"]
-    return arguments
+def copy(source: str, name: str) -> str:
+    """Keep the state of the host called source as the image of the host called name, and return the image's full name.
+
+    Raises:
+        LabError: there is no such host, or it is of a kind whose disk podman does not see.
+    """
+    entry = podman.containers().get(HOST_PREFIX + source)
+    if entry is None or entry["Labels"].get(podman.IMAGE) != entry["Image"]:
+        raise LabError(f"{source!r} cannot be copied: only a host that exists and is of the kind container can.")
+    full = f"{COPIES}:{name}"
+    podman.call("commit", "--quiet", "--pause=false", HOST_PREFIX + source, full)
+    return full
 
 
-def create(name: str, *, image: str = DEFAULT_IMAGE, address: str | None = None) -> str:
+def create(
+    name: str, *, image: str = DEFAULT_IMAGE, kind: str = DEFAULT_KIND, address: str | None = None, copy_of: str | None = None
+) -> str:
     """Start the host called name, unless it runs, and wait until ssh answers.
+
+    Args:
+        name: the host's, in the lab and in its own eyes.
+        image: the name of the image that it starts from.
+        kind: a name from kinds.KINDS.
+        address: an address on the lab's network, in place of the name's own.
+        copy_of: another host, to start from its present state and not from an image.
 
     Returns:
         A line that says what was done. It starts with "name: created" only where a host was made.
     """
     if not NAME.fullmatch(name):
         raise LabError(f"{name!r} is no host name: use lower-case letters, digits and dashes.")
+    chosen_kind = kinds.find(kind)
     with network.lock():
-        full = images.ensure(image)
         network.ensure()
         taken = running()
         if name in taken:
@@ -74,20 +84,22 @@ def create(name: str, *, image: str = DEFAULT_IMAGE, address: str | None = None)
         container = HOST_PREFIX + name
         # One that stopped, or never started, is no use: a host's state is what the run under test made of it.
         remove(name)
+        full = copy(copy_of, name) if copy_of else images.ensure(image + chosen_kind.suffix)
+        kinds.raise_inotify()
         podman.call(
-            "run", "--detach", "--name", container, "--hostname", name, "--systemd=always", "--shm-size=1g",
-            "--label", podman.LABEL_ARGUMENT, "--label", f"{ADDRESS}={chosen}",
-            "--network", NETWORK, "--ip", str(chosen), *volumes(), full,
+            "run", "--detach", "--name", container, "--hostname", name,
+            "--label", podman.LABEL_ARGUMENT, "--label", f"{ADDRESS}={chosen}", "--label", f"{podman.IMAGE}={full}",
+            "--network", NETWORK, "--ip", str(chosen), *chosen_kind.arguments(full),
         )  # fmt: skip
         access.write({**taken, name: chosen})
     try:
-        wait(name)
+        wait(name, chosen_kind.seconds)
     except LabError as error:
-        raise LabError(f"{error}\nIt is left running: look with `podman exec -it {container} bash`.") from error
+        raise LabError(f"{error}\nIt stays: see `podman logs {container}`, or look with `podman exec -it {container} bash`.") from error
     return f"{name}: created at {chosen} from {full}"
 
 
-def wait(name: str, seconds: float = START_SECONDS) -> None:
+def wait(name: str, seconds: float) -> None:
     """Wait until systemd has started the host and ssh answers.
 
     Raises:
@@ -122,5 +134,7 @@ def destroy(name: str) -> bool:
 
 
 def remove(name: str) -> None:
-    """Remove the container of the host called name, if there is one."""
+    """Remove the container of the host called name, if there is one, and the copy that it was made from."""
     podman.call("rm", "--force", "--ignore", "--time", "0", HOST_PREFIX + name)
+    if podman.exists("image", f"{COPIES}:{name}"):
+        podman.call("rmi", f"{COPIES}:{name}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import aptsources, podman
-from lab.settings import CODENAME, DEFAULT_IMAGE, IMAGE_PREFIX, UID, USER, LabError, lab_dir
+from lab.settings import DEFAULT_IMAGE, IMAGE_PREFIX, RELEASES, UID, USER, LabError, lab_dir
 from lab.shell import run
 
 PACKAGES = (
@@ -19,6 +19,7 @@ MACHINE_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 # Units that only a machine with hardware of its own can run.
 MASKED = ("systemd-udevd.service", "systemd-modules-load.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
           "getty.target", "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-firstboot.service")  # fmt: skip
+MASKED_IN_VM = ("apt-daily.timer", "apt-daily-upgrade.timer", "systemd-firstboot.service", "systemd-networkd-wait-online.service")
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,29 @@ class Variant:
 
 
 APT_INSTALL = "apt-get update -q && apt-get install -qy --no-install-recommends"
+# What a machine of its own has and a container lacks: kernel, devices, network.
+VM = f"""\
+systemctl unmask {' '.join(MASKED)}
+systemctl mask {' '.join(MASKED_IN_VM)}
+printf '[Match]\\nVirtualization=vm\\nType=ether\\n[Network]\\nDHCP=yes\\n' > /etc/systemd/network/lab.network
+systemctl enable systemd-networkd
+{APT_INSTALL} linux-image-amd64
+apt-get clean
+"""
+CLEAN = "rm -rf /var/lib/apt/lists/*"
 VARIANTS = {
     "nopython": Variant(DEFAULT_IMAGE, "apt-get purge -qy 'python3*' && apt-get autoremove -qy --purge"),
-    "mirror": Variant(DEFAULT_IMAGE, f"{APT_INSTALL} nginx-light && rm -rf /var/lib/apt/lists/*", ("nginx", "-g", "daemon off;")),
+    "mirror": Variant(DEFAULT_IMAGE, f"{APT_INSTALL} nginx-light && {CLEAN}", ("nginx", "-g", "daemon off;")),
+    # Not of hosts: what runs those that reboot.
+    "nspawn": Variant(DEFAULT_IMAGE, f"{APT_INSTALL} systemd-container && {CLEAN}"),
+    "qemu": Variant(DEFAULT_IMAGE, f"{APT_INSTALL} qemu-system-x86 qemu-utils grub-common grub-pc-bin e2fsprogs && {CLEAN}"),
+    **{f"{release}-vm": Variant(release, VM) for release in RELEASES},
 }
 
 
 def names() -> list[str]:
     """Return the images that can be built."""
-    return [DEFAULT_IMAGE, *VARIANTS]
+    return [*RELEASES, *VARIANTS]
 
 
 def key_pair() -> Path:
@@ -52,9 +67,9 @@ def key_pair() -> Path:
 
 
 @functools.cache
-def overlay() -> dict[str, str]:
-    """Return the files that the Debian tree gets on top of its packages: path in the image to its text."""
-    sources = "\n".join(archive.deb822() for archive in aptsources.archives())
+def overlay(codename: str) -> dict[str, str]:
+    """Return the files that the tree of a Debian release gets on top of its packages: path in the image to its text."""
+    sources = "\n".join(archive.deb822() for archive in aptsources.archives(codename))
     files = {
         "/etc/apt/sources.list.d/debian.sources": sources,
         "/etc/apt/apt.conf.d/90codetr-lab": aptsources.apt_settings(),
@@ -87,8 +102,8 @@ def tag(name: str) -> str:
     Raises:
         LabError: there is no image of that name.
     """
-    if name == DEFAULT_IMAGE:
-        inputs = repr((PACKAGES, sorted(overlay().items()), setup_script()))
+    if name in RELEASES:
+        inputs = repr((PACKAGES, sorted(overlay(RELEASES[name]).items()), setup_script()))
     elif name in VARIANTS:
         inputs = repr((VARIANTS[name], tag(VARIANTS[name].base)))
     else:
@@ -102,19 +117,19 @@ def ensure(name: str) -> str:
     if podman.exists("image", full):
         return full
     print(f"Building the image {full}.", flush=True)
-    if name == DEFAULT_IMAGE:
-        build_debian(full)
+    if name in RELEASES:
+        build_debian(RELEASES[name], full)
     else:
         derive(VARIANTS[name], full)
     podman.remove_old_images(full)
     return full
 
 
-def build_debian(full: str) -> None:
-    """Build the Debian tree and import it into podman as full."""
+def build_debian(codename: str, full: str) -> None:
+    """Build the tree of a Debian release and import it into podman as full."""
     with tempfile.TemporaryDirectory(dir=lab_dir()) as scratch:
         tree = Path(scratch) / "overlay"
-        for path, text in overlay().items():
+        for path, text in overlay(codename).items():
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
@@ -129,7 +144,7 @@ def build_debian(full: str) -> None:
             *([f"--aptopt={settings}"] if settings.exists() else []),
             f"--customize-hook=cp -rT {tree} \"$1\"",
             f"--customize-hook=chroot \"$1\" sh -s < {script}",
-            CODENAME, archive, sources,
+            codename, archive, sources,
         ])  # fmt: skip
         podman.call("import", "--change", 'CMD ["/sbin/init"]', "--change", f"LABEL {podman.LABEL_ARGUMENT}", archive, full)
 

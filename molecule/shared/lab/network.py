@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import podman
-from lab.settings import GATEWAY, HOST_PREFIX, LABEL, NETWORK, SUBNET, LabError, lab_dir
+from lab.settings import COPIES, GATEWAY, HOST_PREFIX, LABEL, NETWORK, SUBNET, LabError, lab_dir
 
 OWNER = f"{LABEL}.dir"
 
@@ -66,8 +66,10 @@ def ensure() -> None:
 
 
 def remove() -> None:
-    """Remove the lab's containers and its network."""
+    """Remove the lab's containers, the copies that were made of them, and its network."""
     for name in podman.containers():
         podman.call("rm", "--force", "--time", "0", name)
+    for copy in podman.call("images", "--format", "{{.Repository}}:{{.Tag}}", COPIES).split():
+        podman.call("rmi", copy)
     if podman.exists("network", NETWORK):
         podman.call("network", "rm", NETWORK)

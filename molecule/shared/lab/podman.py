@@ -11,6 +11,8 @@ from lab.settings import LABEL, lab_dir
 from lab.shell import run, succeeds
 
 LABEL_ARGUMENT = f"{LABEL}=1"
+# The image that a host was made from; the one that podman runs may be another.
+IMAGE = f"{LABEL}.image"
 
 
 def limits() -> list[str]:
@@ -62,7 +64,7 @@ def containers(*, everything: bool = True) -> dict[str, dict[str, Any]]:
 def remove_old_images(current: str) -> None:
     """Remove earlier builds of the image current, except those that a host still uses."""
     repository = current.rpartition(":")[0]
-    used = {entry["Image"] for entry in containers().values()}
+    used = {image for entry in containers().values() for image in (entry["Image"], entry["Labels"].get(IMAGE))}
     for name in call("images", "--format", "{{.Repository}}:{{.Tag}}", repository).split():
         if name != current and name.rpartition(":")[0] == repository and name not in used:
             call("rmi", name)

@@ -21,9 +21,13 @@ BASE_URL = f"http://{MIRROR_ADDRESS}"
 USER = "lab"
 UID = 1000
 
-CODENAME = "bookworm"
+# The releases of Debian that hosts can have: the name of the image to the archive's name of the release.
+RELEASES = {"debian12": "bookworm", "debian11": "bullseye"}
 DEFAULT_IMAGE = "debian12"
+DEFAULT_KIND = "container"
 IMAGE_PREFIX = "localhost/codetr-lab"
+# Images of hosts that were made from other hosts, tagged with their names.
+COPIES = f"{IMAGE_PREFIX}/copy"
 
 NEEDED_BYTES = 12 * 1024**3
 

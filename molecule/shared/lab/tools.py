@@ -30,6 +30,9 @@ TOOLS = (
     Tool("mmdebstrap", "mmdebstrap", "builds the host image"),
     Tool("ssh", "openssh-client", "reaches the hosts"),
     Tool("git", "git", "makes the repositories that the mirror serves"),
+    Tool("gpg", "gpg", "signs the apt repositories that the mirror serves"),
+    Tool("gpgconf", "gpgconf", "ends the agent that gpg starts"),
+    Tool("gpg-agent", "gpg-agent", "keeps the keys while gpg signs"),
     Tool("aria2c", "aria2", "downloads, here and in the tests"),
     Tool("nginx", "nginx-light", "serves the downloads of the tests"),
 )
