@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction, refusal
 
 DOCUMENTATION = r"""
@@ -31,11 +32,19 @@ class ActionModule(PlanningAction):
         self.validate_argument_spec(argument_spec={"finished": {"type": "bool", "default": False}})
         made = self.make_plan(task_vars or {}, reach=not self._task.args.get("finished"))
         plan = made["plan"]
-        if plan["problems"]:
-            raise AnsibleActionFail(refusal(plan["problems"]), result={**result, "problems": plan["problems"]})
+        problems = [item for item in plan["problems"] if self._runs(item["stage"], task_vars or {})]
+        if problems:
+            raise AnsibleActionFail(refusal(problems), result={**result, "problems": problems})
         left = [f"{name}: {stage['action']}, {stage['reason']}" for name, stage in plan["stages"].items() if stage["todo"]]
         if self._task.args.get("finished") and left:
             raise AnsibleActionFail(
                 "The run ended, and the host still differs from the plan: " + "; ".join(left) + ". Run again with -v and report this."
             )
-        return {**result, "changed": False, **made}
+        told = [f"{(task_vars or {}).get('inventory_hostname')}: {text}" for text in (*plan["warnings"], *plan["waits"])]
+        return {**result, "changed": False, **made, **({"warnings": told} if told else {})}
+
+    def _runs(self, stage: str, task_vars: dict[str, Any]) -> bool:
+        """Whether a stage is one that this run will carry out, by its tags; the host itself always counts."""
+        asked = set(task_vars.get("ansible_run_tags") or ["all"])
+        skipped = set(task_vars.get("ansible_skip_tags") or [])
+        return stage in build.ALWAYS or (stage not in skipped and bool(asked & {"all", "always", "tagged", stage}))

@@ -11,7 +11,9 @@ from ansible_collections.codetr.provision.plugins.plugin_utils.base import Plann
 DOCUMENTATION = r"""
 name: codetr_settle
 short_description: Read a stage back after its role has worked, and write its receipt
-description: Fails, and says what is left, when the host still differs from the stage.
+description:
+  - Fails, and says what is left, when the host still differs from the stage.
+  - Where only a restart is left that the wishes allow, it writes nothing and returns C(restart).
 options:
   stage:
     description: The stage's name.
@@ -21,6 +23,14 @@ options:
     description: What codetr_stage returned.
     type: dict
     required: true
+  remember:
+    description: What the tasks found out and removal needs to know, beside what the plan remembers.
+    type: dict
+    default: {}
+  restarted:
+    description: The host has been restarted for this stage; another restart would not help.
+    type: bool
+    default: false
 author: codetr-provision
 """
 
@@ -32,7 +42,13 @@ class ActionModule(PlanningAction):
         """Changed, because a receipt is written; roles call this only after they did something."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        self.validate_argument_spec(argument_spec={"stage": {"type": "str", "required": True}, "plan": {"type": "dict", "required": True}})
+        spec = {
+            "stage": {"type": "str", "required": True},
+            "plan": {"type": "dict", "required": True},
+            "remember": {"type": "dict"},
+            "restarted": {"type": "bool", "default": False},
+        }
+        self.validate_argument_spec(argument_spec=spec)
         name, plan = self._task.args["stage"], self._task.args["plan"]
         stage = plan["stage"]
         before = plan["receipt_before"].get(name) or {}
@@ -43,12 +59,14 @@ class ActionModule(PlanningAction):
             "action": stage["action"],
             "version": stage["version"],
             "stand_in": stage["stand_in"],
-            "remember": stage["remember"],
+            "remember": {**stage["remember"], **(self._task.args.get("remember") or {})},
             "apt": sorted({*before.get("apt", []), *stage["apt"]}),
         }
         fresh = self.make_plan(variables, owner=plan["user"], reach=False, settled=receipt)["plan"]
         now = fresh["stages"][name]
         problems = [item["what"] for item in fresh["problems"] if item["stage"] == name]
+        if now["action"] == "restart" and not problems and not self._task.args.get("restarted"):
+            return {**result, "changed": False, "restart": True}
         if now["todo"] or problems:
             raise AnsibleActionFail(
                 f"Stage {name} has run, and the host still differs: {now['action']}, {now['reason']}. {' '.join(problems)}".strip()
@@ -57,4 +75,4 @@ class ActionModule(PlanningAction):
         answer = self._execute_module("codetr.provision.codetr_receipt", args, task_vars=variables)
         if answer.get("failed"):
             raise AnsibleActionFail(f"The receipt of stage {name} could not be written: {answer.get('msg', answer)}")
-        return {**result, "changed": True, "settled": name, "receipt": receipt}
+        return {**result, "changed": True, "restart": False, "settled": name, "receipt": receipt}

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail
-from ansible_collections.codetr.provision.plugins.module_utils.plan.build import STAGES
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PLAN_VARIABLE, PlanningAction, plain, refusal
 
 DOCUMENTATION = r"""
@@ -20,6 +20,10 @@ options:
     description: The stage's name.
     type: str
     required: true
+  judge:
+    description: Fail where something stands against the stage. Removal does not ask.
+    type: bool
+    default: true
 author: codetr-provision
 """
 
@@ -31,15 +35,16 @@ class ActionModule(PlanningAction):
         """Changed when the stage has something to do; the difference is what the plan says."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        self.validate_argument_spec(argument_spec={"stage": {"type": "str", "required": True, "choices": list(STAGES)}})
+        spec = {"stage": {"type": "str", "required": True, "choices": list(build.STAGES)}, "judge": {"type": "bool", "default": True}}
+        judge = self.validate_argument_spec(argument_spec=spec)[1]["judge"]
         name = self._task.args["stage"]
         made = variables.get(PLAN_VARIABLE)
         if not isinstance(made, dict) or "plan" not in made:
             made = self.make_plan(variables, alone=name)
         plan = made["plan"]
         # Alone, a role answers for itself and for the host; in the whole site a plan with any problem never gets this far.
-        problems = [item for item in plan["problems"] if item["stage"] in (name, "preflight")]
-        if problems:
+        problems = [item for item in plan["problems"] if item["stage"] in (name, *build.ALWAYS)]
+        if problems and judge:
             raise AnsibleActionFail(refusal(problems))
         stage = plan["stages"][name]
         handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}

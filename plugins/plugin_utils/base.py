@@ -33,16 +33,17 @@ class PlanningAction(ActionBase):
         except wishes.WishError as error:
             raise AnsibleActionFail(listing("These variables are wrong", error.problems)) from None
 
-    def look(self, asked: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """The state of the host, as codetr_probe returns it.
+    def look(self, asked: dict[str, Any], task_vars: dict[str, Any], deep: bool = False, capture: bool = False) -> dict[str, Any]:
+        """What codetr_probe returns: ``state``, and ``capture`` where that is asked for.
 
         Raises:
             AnsibleActionFail: the host has no Python that can run the probe; the message says which it has.
         """
-        result = self._execute_module("codetr.provision.codetr_probe", {"ask": asked}, task_vars=task_vars)
+        arguments = {"ask": asked, "deep": deep, "capture": capture}
+        result = self._execute_module("codetr.provision.codetr_probe", arguments, task_vars=task_vars)
         if "state" not in result:
             raise AnsibleActionFail(self._why_no_state(result), result=result)
-        return dict(result["state"])
+        return dict(result)
 
     def _why_no_state(self, result: dict[str, Any]) -> str:
         if result.get("unreachable"):
@@ -67,6 +68,9 @@ class PlanningAction(ActionBase):
         reach: bool = True,
         settled: dict[str, Any] | None = None,
         alone: str | None = None,
+        deep: bool = False,
+        capture: bool = False,
+        with_state: bool = False,
     ) -> dict[str, Any]:
         """Probe and plan.
 
@@ -76,6 +80,9 @@ class PlanningAction(ActionBase):
             reach: whether addresses that the plan needs are tried from the host.
             settled: a receipt about to be written; the state is taken as if it were there and its stage no longer in progress.
             alone: the one stage that will be carried out; what the others lack does not keep its addresses from being tried.
+            deep: nvidia-smi and the driver's library are asked, too.
+            capture: everything that was looked at comes along, as ``capture``.
+            with_state: the state comes along, as ``state``.
 
         Returns:
             What ``codetr_stage`` hands on to roles, and ``plan`` (see docs/architecture.md).
@@ -88,17 +95,19 @@ class PlanningAction(ActionBase):
         except catalog.CatalogError as error:
             raise AnsibleActionFail(str(error)) from None
         before = time.time()
-        state = self.look(build.questions(wanted, known), task_vars)
+        seen = self.look(build.questions(wanted, known), task_vars, deep, capture)
+        state = dict(seen["state"])
         # The host read its clock somewhere in between; the nearer end is the fair one to compare with.
         there = state["machine"]["epoch"]
         state["controller_epoch"] = None if there is None else min(max(there, before), time.time())
+        state["connection"] = "local" if self._connection.transport == "local" else "remote"
         if settled:
             state["receipts"][settled["stage"]] = settled
             state["inprogress"].pop(settled["stage"], None)
         plan = build.build(state, wanted, known)
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)
-        ours = {alone, "preflight"} if alone else set(plan["stages"])
+        ours = {alone, *build.ALWAYS} if alone else set(plan["stages"])
         needs = [need for need in plan["needs"] if need["stage"] in ours]
         if reach and needs and not any(problem["stage"] in ours for problem in plan["problems"]):
             urls = [need["url"] for need in needs]
@@ -120,6 +129,8 @@ class PlanningAction(ActionBase):
             "stack": plan["stack"],
             "receipt_before": state["receipts"],
             "wheel_cache": str(catalog.wheel_cache(wanted)),
+            **({"state": state} if with_state else {}),
+            **({"capture": seen["capture"]} if capture else {}),
         }
 
 

@@ -32,9 +32,15 @@ def load(wishes: dict[str, Any]) -> dict[str, Any]:
         "artifacts": artifacts(wishes["provision_artifacts"], wishes["provision_mirror"]),
         "edits": edits(wishes["codetr_repo_edits"], wishes["codetr_repo_commit"]),
         "wheels": wheels(wheel_cache(wishes)),
-        "local": {"workspace": workspace.local(str(ROOT / "roles" / "codetr_workspace"))},
+        "local": {"nvidia_driver": nvidia(), "workspace": workspace.local(str(ROOT / "roles" / "codetr_workspace"))},
         "pip_index": pip_index(),
     }
+
+
+def nvidia() -> dict[str, Any]:
+    """What role nvidia_driver knows of GPUs, drivers and packages."""
+    files = ROOT / "roles" / "nvidia_driver" / "files"
+    return {name: yaml.safe_load((files / f"{name}.yml").read_text()) for name in ("gpus", "packages")}
 
 
 def stacks() -> dict[str, dict[str, Any]]:
@@ -42,9 +48,9 @@ def stacks() -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted((ROOT / "stacks").glob("*.yml")):
         data = yaml.safe_load(path.read_text())
-        lock = path.parent / data["lock"]
-        text = lock.read_text()
-        found[path.stem] = {**data, "lock_file": str(lock), "pins": pins(text), "lock_first": block(text, BUILD_TOOLS)}
+        lock = path.parent / data["lock"] if data.get("lock") else None
+        text = lock.read_text() if lock else ""
+        found[path.stem] = {**data, "lock_file": str(lock or ""), "pins": pins(text), "lock_first": block(text, BUILD_TOOLS)}
     return found
 
 

@@ -18,7 +18,16 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_PREFIXES = ("provision_", "codetr_")
-ABSOLUTE = ("provision_prefix", "miniconda_prefix", "codetr_env_prefix", "codetr_env_python", "codetr_repo_dest", "codetr_datasets_root")
+ABSOLUTE = (
+    "provision_prefix",
+    "cuda_toolkit_prefix",
+    "cuda_toolkit_tmpdir",
+    "miniconda_prefix",
+    "codetr_env_prefix",
+    "codetr_env_python",
+    "codetr_repo_dest",
+    "codetr_datasets_root",
+)
 WAY_OUT = "provision_ignore_variables"
 
 
@@ -133,6 +142,18 @@ def judge(wishes: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"codetr_env_name {wishes['codetr_env_name']!r} cannot name an environment; use letters, digits, dot, dash and underscore."
         )
+    problems += [
+        f"cuda_toolkit_versions: {version!r} is no version; write auto, 11.4 or 11.4.4."
+        for version in wishes["cuda_toolkit_versions"]
+        if version != "auto" and not re.fullmatch(r"[1-9]\d*\.\d+(\.\d+)?", version)
+    ]
+    if not re.fullmatch(r"([1-9]\d*\.\d+(\.\d+)?)?", wishes["cuda_toolkit_default"]):
+        problems.append(f"cuda_toolkit_default must be a version such as 11.4, or empty; it is {wishes['cuda_toolkit_default']!r}.")
+    if not re.fullmatch(r"((https?|file)://\S+)?", wishes["cuda_toolkit_repository"]):
+        problems.append(f"cuda_toolkit_repository must be a URL, or empty; it is {wishes['cuda_toolkit_repository']!r}.")
+    if wishes["cuda_toolkit_prefix"].rstrip("/") == "":
+        problems.append("cuda_toolkit_prefix must name the folder that toolkits are side by side in, such as /usr/local.")
+    problems += _judge_gpu(wishes)
     stacks = sorted(path.stem for path in (ROOT / "stacks").glob("*.yml"))
     if wishes["codetr_stack"] not in ("auto", *stacks):
         problems.append(f"codetr_stack must be one of auto, {', '.join(stacks)}; it is {wishes['codetr_stack']}.")
@@ -140,4 +161,25 @@ def judge(wishes: Mapping[str, Any]) -> list[str]:
         digest = change.get("sha256") if isinstance(change, Mapping) else None
         if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
             problems.append(f"provision_artifacts: the sha256 of {name} must be 64 hexadecimal digits; it is {digest!r}.")
+    return problems
+
+
+def _judge_gpu(wishes: Mapping[str, Any]) -> list[str]:
+    """What types cannot tell of driver, kernels and GPUs."""
+    problems = []
+    if not re.fullmatch(r"auto|[1-9]\d{2}", wishes["nvidia_driver_branch"]):
+        branch = wishes["nvidia_driver_branch"]
+        problems.append(f"nvidia_driver_branch must be auto or the number of a driver branch, 470 say; it is {branch!r}.")
+    problems += [
+        f"nvidia_driver_kernels: {name!r} is no kernel's release; write it as `uname -r` does, 6.1.0-56-amd64 say."
+        for name in wishes["nvidia_driver_kernels"]
+        if not re.fullmatch(r"\d+\.\d+[\w.+~-]*", name)
+    ]
+    problems += [
+        f"provision_ignore_gpus: {name!r} is neither a PCI address (0000:01:00.0) nor an id (10de:1eb8)."
+        for name in wishes["provision_ignore_gpus"]
+        if not re.fullmatch(r"(?i)([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|(10de:)?[0-9a-f]{4}", name)
+    ]
+    if wishes["provision_reboot_timeout"] < 1:
+        problems.append(f"provision_reboot_timeout must be at least 1 second; it is {wishes['provision_reboot_timeout']}.")
     return problems

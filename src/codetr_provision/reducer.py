@@ -146,7 +146,8 @@ class Reducer:
 
     def _plan(self, host: HostResult, plan: dict[str, Any], begun: float, at: float) -> None:
         self._close(host.name)
-        host.warnings = list(dict.fromkeys([*host.warnings, *(redact.text(_sentence(one)) for one in plan.get("warnings") or [])]))
+        told = [*(plan.get("warnings") or []), *(plan.get("waits") or [])]
+        host.warnings = list(dict.fromkeys([*host.warnings, *(redact.text(_sentence(one)) for one in told)]))
         host.problems = [redact.text(_sentence(one)) for one in plan.get("problems") or []]
         again = any(stage.stage == "plan" for stage in host.stages)
         host.stack = str(plan.get("stack") or host.stack)

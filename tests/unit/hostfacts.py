@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan import build, miniconda, repo
 from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, wishes
 
 GB = 10**9
+READ: dict[str, dict[str, Any]] = {}
 
 
 def wanted(**given: Any) -> dict[str, Any]:
@@ -18,7 +20,11 @@ def wanted(**given: Any) -> dict[str, Any]:
 
 def known(wished: dict[str, Any]) -> dict[str, Any]:
     """The catalog, with no wheel cached unless a test says so."""
-    return {**catalog.load(wished), "wheels": {}, "pip_index": "http://index.test/simple"}
+    # Files are read once for all plans that ask for the same ones; thousands of plans are made.
+    asked = json.dumps([wished[name] for name in ("provision_artifacts", "provision_mirror", "codetr_repo_edits", "codetr_repo_commit")])
+    if asked not in READ:
+        READ[asked] = catalog.load(wished)
+    return {**READ[asked], "wheels": {}, "pip_index": "http://index.test/simple"}
 
 
 def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -65,6 +71,7 @@ def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
         },
         "gpus": [],
         "apt": dict.fromkeys(asked["base"]["apt"]),
+        "unfinished": [],
         "receipts": {},
         "inprogress": {},
         "controller_epoch": 1.8e9,
@@ -73,10 +80,12 @@ def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
         "packages": {"site": None, "dists": {}, "editable": {}, "folders": []},
         "repo": {"dest": None, "empty": True, "git": False, "commit": None, "origin": None, "changed": [], "files": {}},
     }
-    from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets, workspace
+    from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets, nvidia_driver, toolkit, workspace
     from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
 
     nothing = Host("/nonexistent", {"commands": {}, "readings": {}})
+    state["cuda_toolkit"] = toolkit.probe(nothing, asked["cuda_toolkit"])
+    state["nvidia_driver"] = nvidia_driver.probe(nothing, asked["nvidia_driver"])
     state["datasets"] = datasets.probe(nothing, {**asked["datasets"], "home": "/home/me"})
     state["workspace"] = workspace.probe(nothing, {**asked["workspace"], "home": "/home/me"})
     for path, change in changes.items():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.codetr.provision.plugins.plugin_utils import base, catalog, wishes
+from driverfacts import gpu_host
 from hostfacts import GB, bare, known, plan, provisioned, wanted
 
 OTHER: dict[str, Any] = {
@@ -20,6 +21,25 @@ OTHER: dict[str, Any] = {
     "provision_environment": {"https_proxy": "http://proxy.test:3128"},
     "provision_ca_bundle": "",
     "preflight_only_warn": True,
+    "provision_ignore_gpus": ["10de:1eb8"],
+    "provision_reboot": True,
+    "provision_reboot_timeout": 60,
+    "nvidia_driver_manage": False,
+    "nvidia_driver_branch": "535",
+    "nvidia_driver_source": "nvidia",
+    "nvidia_driver_replace": True,
+    "nvidia_driver_hold": False,
+    "nvidia_driver_kernels": ["6.1.0-99-amd64"],
+    "nvidia_driver_without_gpu": True,
+    "nvidia_driver_persistence": False,
+    "cuda_toolkit_versions": ["11.4.4"],
+    "cuda_toolkit_source": "nvidia",
+    "cuda_toolkit_prefix": "/opt/nvidia",
+    "cuda_toolkit_default": "11.4",
+    "cuda_toolkit_path": True,
+    "cuda_toolkit_ldconfig": True,
+    "cuda_toolkit_tmpdir": "/scratch",
+    "cuda_toolkit_repository": "http://mirror.test/cuda",
     "miniconda_distribution": "miniforge3",
     "miniconda_version": "py310_24.1.2-0",
     "miniconda_prefix": "/srv/conda",
@@ -56,9 +76,21 @@ OTHER: dict[str, Any] = {
 WITH: dict[str, dict[str, Any]] = {
     "miniconda_accept_anaconda_terms": {"miniconda_channels": ["defaults"]},
     "codetr_env_python": {"codetr_env_manager": "venv"},
+    **{
+        f"cuda_toolkit_{name}": {"cuda_toolkit_versions": ["11.4.4"]}
+        for name in ("source", "prefix", "default", "path", "ldconfig", "tmpdir")
+    },
+    "cuda_toolkit_repository": {"cuda_toolkit_versions": ["12.5"], "cuda_toolkit_source": "nvidia"},
 }
 OTHER |= {"miniconda_accept_anaconda_terms": True, "codetr_env_python": "/usr/bin/python3.10"}
 ELSEWHERE = {"provision_ignore_variables": "test_wishes.py", "codetr_repo_edits": "below"}
+
+
+def with_gpus(wished: dict[str, Any]) -> list[dict[str, Any]]:
+    """A host with a GPU and no driver, one with a driver that is too old, and one that waits for a restart."""
+    waiting = gpu_host(cards=["T4"], wished=wished, driver=470)
+    waiting["nvidia_driver"]["loaded"]["version"] = "470.239.06"
+    return [gpu_host(cards=["T4"], wished=wished), gpu_host(cards=["T4"], wished=wished, driver=390), waiting]
 
 
 def outcome(**given: Any) -> str:
@@ -67,7 +99,7 @@ def outcome(**given: Any) -> str:
     troubled = provisioned(wished)
     troubled["machine"]["memory"]["total"] = GB
     troubled["packages"]["dists"]["projects"] = "0.1"
-    states = [bare(wished), provisioned(wished), troubled]
+    states = [bare(wished), provisioned(wished), troubled, *with_gpus(wished)]
     plans = [plan(state, wished) for state in states]
     environment = base.environment_of(wished, states[0]["user"]["owner"])
     # The choice of the stack is told by its reason; what a reason quotes of the wishes would hide a switch that does nothing else.

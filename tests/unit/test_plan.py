@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.plan import preflight
 from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import wheel_key
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
+from driverfacts import gpu_host
 from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
 
 CORE = ("preflight", "miniconda", "env", "packages", "repo")
@@ -41,8 +42,8 @@ def test_a_finished_host_gets_nothing():
         ({"machine__memory__total": GB}, "0.9 GiB of memory"),
         ({"machine__epoch": 1.8e9 + 7200}, "7200 s ahead"),
         ({"machine__epoch": 1.8e9 - 400}, "400 s behind"),
+        ({"unfinished": ["mysql-server-8.0"]}, "dpkg stopped half way on this host: mysql-server-8.0 is not configured"),
         ({"user__owner": {"name": "nobody-here", "exists": False}}, "no user nobody-here"),
-        ({"gpus": [{"address": "0000:00:1e.0", "device": "2335"}]}, "10de:2335"),
     ],
 )
 def test_preflight_refuses_with_a_way_out(changes, part):
@@ -64,9 +65,17 @@ def test_only_warn_turns_preflight_problems_into_warnings():
     assert any("GiB of memory" in warning for warning in made["warnings"])
 
 
+def test_a_stack_without_a_lock_says_what_can_be_installed_of_it():
+    made = plan(gpu_host(cards=["T4"]))
+    (problem,) = made["problems"]
+    assert "not yet its Python packages" in problem["what"]
+    assert "--tags nvidia_driver,cuda_toolkit" in problem["way_out"]
+    assert (made["stack"], made["stages"]["nvidia_driver"]["action"]) == ("cu113", "install")
+
+
 def test_a_gpu_host_with_stack_cpu_asked_for_goes_on():
     wished = wanted(codetr_stack="cpu")
-    made = plan(bare(wished, gpus=[{"address": "0000:00:1e.0", "device": "1eb8"}]), wished)
+    made = plan(gpu_host(cards=["T4"], wished=wished), wished)
     assert made["problems"] == []
 
 

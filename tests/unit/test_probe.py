@@ -86,7 +86,8 @@ def test_a_gpu_is_seen_by_vendor_and_class(tree: Tree) -> None:
     for name, (vendor, kind, device) in devices.items():
         for key, value in (("vendor", vendor), ("class", kind), ("device", device)):
             tree.write(f"/sys/bus/pci/devices/{name}/{key}", value + "\n")
-    assert base.probe(tree.host, {})["gpus"] == [{"address": "a", "device": "2335"}]
+    (found,) = base.probe(tree.host, {})["gpus"]
+    assert (found["address"], found["device"], found["driver"]) == ("a", "2335", "")
 
 
 def test_the_nearest_folder_that_exists_gives_the_room(tree: Tree) -> None:
@@ -269,3 +270,15 @@ def test_python_3_8_imports_every_probe_and_compiles_every_module() -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("(3, 8) apt\n", "")
+
+
+def test_what_another_users_process_has_open_is_nobody_elses_to_see(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree.folder / "link").symlink_to("somewhere")
+
+    def refuse(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    found = tree.host.lstat("/link")
+    assert found is not None
+    assert (found["type"], found["target"]) == ("link", None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.settings import LabError
 
-MODULES = ("conda", "codetr", "data", "weights")
+MODULES = ("conda", "codetr", "cuda", "data", "weights")
 SECONDS = 4.0
 FORCE = "CODETR_LAB_FORCE_STANDINS"
 REPOSITORY = "CODETR_LAB_REPO"

@@ -9,16 +9,20 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan import (
     datasets,
     env,
     miniconda,
+    nvidia_driver,
     packages,
     preflight,
     repo,
     stack,
+    toolkit,
     workspace,
 )
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 
 STAGES: dict[str, ModuleType] = {
     "preflight": preflight,
+    "nvidia_driver": nvidia_driver,
+    "cuda_toolkit": toolkit,
     "miniconda": miniconda,
     "env": env,
     "packages": packages,
@@ -26,15 +30,30 @@ STAGES: dict[str, ModuleType] = {
     "datasets": datasets,
     "workspace": workspace,
 }
+# What installs Python packages; a stack that names no lock file has none of these yet.
+LOCKED_STAGES = ("env", "packages", "repo", "workspace")
+# Problems of these stand against every role, also against one that runs alone.
+ALWAYS = ("preflight", stack.STAGE)
 RECORDED_SECTIONS = tuple(name for name in STAGES if name != "preflight")
 
 
-def context(wishes: dict[str, Any], catalog: dict[str, Any], stack_name: str, owner: dict[str, Any] | None = None) -> Context:
+def context(
+    wishes: dict[str, Any],
+    catalog: dict[str, Any],
+    stack_name: str,
+    owner: dict[str, Any] | None = None,
+    cards: list[dict[str, Any]] | None = None,
+    no_gpu: str = "",
+    refused: bool = False,
+) -> Context:
     """The context of a plan. Without ``owner`` it is good for ``ask`` only.
 
     Args:
         catalog: ``{"stacks", "artifacts", "edits", "wheels", "local", "pip_index"}``, see ``plugin_utils/catalog.py``.
         owner: who owns everything, as the probe found the account.
+        cards: the GPUs that count, described.
+        no_gpu: why there are none, when there are none.
+        refused: whether the stack does not fit the host.
     """
     who = owner or {}
     return Context(
@@ -48,6 +67,9 @@ def context(wishes: dict[str, Any], catalog: dict[str, Any], stack_name: str, ow
         wheels=catalog["wheels"],
         pip_index=catalog["pip_index"],
         local=catalog["local"],
+        cards=cards or [],
+        no_gpu=no_gpu,
+        refused=refused,
     )
 
 
@@ -80,14 +102,16 @@ def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]
         catalog: see ``context``.
 
     Returns:
-        ``{"stack", "stack_reason", "stages": {name: stage}, "problems", "warnings", "needs"}``; a host with problems is not to be touched.
+        ``{"stack", "stack_reason", "stages": {name: stage}, "problems", "warnings", "waits", "gpus", "needs"}``; a host with problems is
+        not to be touched. ``waits`` says what a restart of the host is waited for.
     """
-    name, why, problems = stack.choose(state, wishes["codetr_stack"])
+    name, why, problems = stack.choose(state, wishes, catalog)
     owner = state["user"]["owner"]
-    ctx = context(wishes, catalog, name, owner)
+    cards = stack.considered(state, wishes, catalog)
+    ctx = context(wishes, catalog, name, owner, cards, stack.no_gpu(state), bool(problems))
     stages: list[Stage] = []
     for section, module in STAGES.items():
-        stage = module.plan(state, wishes, ctx)
+        stage = module.plan(state, wishes, ctx) if ctx.stack.get("lock") or section not in LOCKED_STAGES else _without_lock(section, ctx)
         ctx.earlier[section] = stage
         stages.append(stage)
     problems = [*problems, *(item for stage in stages for item in stage.problems), *preflight.judge_room(stages, state)]
@@ -101,5 +125,18 @@ def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]
             *(f"{stage.stage}: {text}" for stage in stages for text in stage.warnings),
             *(f"{item['stage']}: {item['what']}" for item in ignored),
         ],
+        "waits": [text for stage in stages for text in stage.waits],
+        "gpus": cards,
         "needs": [{**need, "stage": stage.stage} for stage in stages if stage.todo for need in stage.needs],
     }
+
+
+def _without_lock(section: str, ctx: Context) -> Stage:
+    """A stage of a stack whose driver and toolkit can be installed, and whose Python packages cannot yet."""
+    stage = Stage(section, action="skip", reason=f"stack {ctx.stack['name']} has no lock file in this version")
+    if section == "packages":
+        stage.problem(
+            f"This version of codetr-provision installs driver and toolkit for stack {ctx.stack['name']}, and not yet its Python packages.",
+            "Run with --tags nvidia_driver,cuda_toolkit for those two, or set codetr_stack=cpu to train on the processor.",
+        )
+    return stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
@@ -27,6 +28,14 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     _system(stage, state)
     _machine(stage, state)
     _prefix(stage, state, ctx)
+    # What a driver's own compilation left half way is the driver's stage to mend.
+    unfinished = [name for name in state["unfinished"] if not re.search(r"nvidia|^dkms$|^linux-", name)]
+    if unfinished and not state["inprogress"]:
+        stage.problem(
+            f"dpkg stopped half way on this host: {', '.join(unfinished[:5])} {'is' if len(unfinished) == 1 else 'are'} not configured, "
+            "and every installation would fail on that.",
+            "Run `sudo dpkg --configure -a` and `sudo apt-get -f install` on the host, then run again.",
+        )
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     made = (state["disks"][ctx.prefix]["self"] or {}).get("type") == "dir"
     folders = [path for path in folders_of(ctx.prefix) if (state["disks"].get(path) or {}).get("self") is None]

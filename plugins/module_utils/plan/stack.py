@@ -1,26 +1,142 @@
-"""Which stack a host gets."""
+"""Which stack a host gets: what its GPUs can run, and what the user asks for."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus
+from ansible_collections.codetr.provision.plugins.module_utils.plan.gpus import number
 
-def choose(state: dict[str, Any], wish: str) -> tuple[str, str, list[dict[str, str]]]:
+CPU = "cpu"
+# Not preflight: what preflight_only_warn waves through is the host, and never a stack that has no code for its cards.
+STAGE = "stack"
+# In order of preference: the first that serves every GPU is taken.
+ORDER = ("cu113", "modern")
+IGNORE_WAY_OUT = "name the ones to leave out in provision_ignore_gpus (PCI address or id, 10de:1eb8 say)"
+
+
+def considered(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]) -> list[dict[str, Any]]:
+    """The host's GPUs, described, without those that ``provision_ignore_gpus`` names."""
+    ignored = {str(name).lower() for name in wishes["provision_ignore_gpus"]}
+    deep = ((state.get("nvidia_driver") or {}).get("deep") or {}).get("gpus")
+    known = gpus.describe(state.get("gpus", []), catalog["local"]["nvidia_driver"]["gpus"], deep)
+    return [gpu for gpu in known if not {gpu["address"].lower(), f"10de:{gpu['device']}", gpu["device"]} & ignored]
+
+
+def serves(stack: dict[str, Any], gpu: dict[str, Any]) -> bool:
+    """Whether a stack has a variant with code for a GPU, whatever the driver."""
+    return any(covers(variant, gpu) for variant in stack.get("gpu", []))
+
+
+def covers(variant: dict[str, Any], gpu: dict[str, Any]) -> bool:
+    """Whether one variant of a stack has code for a GPU; a card that is not known is taken to be newer than all that are."""
+    if gpu["capability"] is None:
+        return variant["compute_capability"][1] is None
+    low, high = variant["compute_capability"]
+    return number(low) <= number(gpu["capability"]) and (high is None or number(gpu["capability"]) <= number(high))
+
+
+def variant_for(stack: dict[str, Any], cards: list[dict[str, Any]], version: str) -> dict[str, Any] | None:
+    """The variant of a stack that runs on all these cards with a driver of this version, or None."""
+    for variant in stack.get("gpu", []):
+        if all(covers(variant, gpu) for gpu in cards) and _numbers(version) >= _numbers(_needs(variant, cards)):
+            return dict(variant)
+    return None
+
+
+def least_driver(stack: dict[str, Any], cards: list[dict[str, Any]]) -> str:
+    """The oldest driver with which a stack runs on these cards."""
+    fits = [variant for variant in stack["gpu"] if all(covers(variant, gpu) for gpu in cards)] or stack["gpu"]
+    least = min((_needs(variant, cards) for variant in fits), key=_numbers)
+    return least[: -len(".0")] if least.endswith(".0") else least
+
+
+def _needs(variant: dict[str, Any], cards: list[dict[str, Any]]) -> str:
+    """The oldest driver with which one variant runs on these cards."""
+    rules = [rule["driver"] for rule in variant.get("newer_driver", []) if any(_at_least(rule, gpu) for gpu in cards)]
+    return str(max([variant["driver"], *rules], key=_numbers))
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+def _at_least(rule: dict[str, Any], gpu: dict[str, Any]) -> bool:
+    return gpu["capability"] is None or number(gpu["capability"]) >= number(rule["from"])
+
+
+def choose(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]) -> tuple[str, str, list[dict[str, str]]]:
     """The stack's name, why, and what stands against it.
 
     Args:
-        state: of the host; ``gpus`` decides.
-        wish: ``auto`` or a stack's name.
+        state: of the host.
+        wishes: ``codetr_stack``, ``provision_ignore_gpus`` and ``nvidia_driver_without_gpu`` count.
+        catalog: see ``build.context``.
     """
-    gpus = state.get("gpus", [])
-    if wish != "auto":
-        return wish, "codetr_stack asks for it", []
-    if not gpus:
-        return "cpu", "no NVIDIA GPU on the PCI bus", []
-    ids = ", ".join(sorted({f"10de:{gpu['device']}" for gpu in gpus}))
-    what = f"This host has an NVIDIA GPU ({ids}), and this version of codetr-provision has no stack for GPUs yet"
-    return (
-        "cpu",
-        "the only stack there is",
-        [{"stage": "preflight", "what": what + ".", "way_out": "Set codetr_stack=cpu to train on the host's processor all the same."}],
-    )
+    wish, cards, stacks = wishes["codetr_stack"], considered(state, wishes, catalog), catalog["stacks"]
+    if wish == "auto":
+        return _automatic(state, cards, stacks)
+    stack = stacks[wish]
+    why = "codetr_stack asks for it"
+    if stack["compute"] == "cpu":
+        return wish, why, []
+    if not cards and not wishes["nvidia_driver_without_gpu"]:
+        return wish, why, [
+            _problem(
+                f"codetr_stack={wish} needs an NVIDIA GPU, and there is none on the PCI bus.",
+                "Set codetr_stack=cpu (or auto), or nvidia_driver_without_gpu=true to prepare an image for hosts that have one.",
+            )
+        ]
+    cannot = [gpu for gpu in cards if not serves(stack, gpu)]
+    if cannot:
+        others = [name for name in ORDER if name != wish and all(serves(stacks[name], gpu) for gpu in cards)]
+        instead = f"Set codetr_stack={others[0]}, which serves every GPU here" if others else "Set codetr_stack=cpu"
+        return wish, why, [
+            _problem(
+                f"Stack {wish} has no code for {gpus.labels(cannot)}: {_range(stack)}.",
+                f"{instead}{', or ' + IGNORE_WAY_OUT if len(cannot) < len(cards) else ''}.",
+            )
+        ]
+    return wish, why, []
+
+
+def _automatic(state: dict[str, Any], cards: list[dict[str, Any]], stacks: dict[str, Any]) -> tuple[str, str, list[dict[str, str]]]:
+    if not cards:
+        return CPU, no_gpu(state), []
+    for name in ORDER:
+        if name in stacks and all(serves(stacks[name], gpu) for gpu in cards):
+            return name, f"it serves {gpus.labels(cards)}", []
+    if len({gpu["capability"] for gpu in cards}) > 1:
+        what = f"No one stack serves all GPUs of this host: {gpus.labels(cards)}."
+        way_out = ", or ".join([*_leave_out(cards, stacks), "set codetr_stack=cpu"])
+        return CPU, "no stack for GPUs serves this host", [_problem(what, f"{way_out[0].upper()}{way_out[1:]}.")]
+    what = f"No stack serves {gpus.labels(cards)}."
+    return CPU, "no stack for GPUs serves this host", [_problem(what, "Set codetr_stack=cpu to train on the processor.")]
+
+
+def _leave_out(cards: list[dict[str, Any]], stacks: dict[str, dict[str, Any]]) -> list[str]:
+    """For each stack that serves some of the cards, how to leave out the others; cards that two stacks leave out are named once."""
+    found: dict[str, str] = {}
+    for name in [name for name in ORDER if name in stacks]:
+        out = [gpu for gpu in cards if not serves(stacks[name], gpu)]
+        ids = ",".join(dict.fromkeys(f"10de:{gpu['device']}" for gpu in out))
+        if len(out) < len(cards):
+            names = ", ".join(dict.fromkeys(gpu["name"] for gpu in out))
+            found.setdefault(ids, f"leave out {names} with provision_ignore_gpus={ids}, so that stack {name} serves the rest")
+    return list(found.values())
+
+
+def no_gpu(state: dict[str, Any]) -> str:
+    """Why no GPU counts, where none does."""
+    return "provision_ignore_gpus leaves no NVIDIA GPU" if state.get("gpus") else "no NVIDIA GPU on the PCI bus"
+
+
+def _range(stack: dict[str, Any]) -> str:
+    lows = [variant["compute_capability"][0] for variant in stack["gpu"]]
+    highs = [variant["compute_capability"][1] for variant in stack["gpu"]]
+    top = "" if None in highs else f" to {max(highs, key=number)}"
+    return f"it is for compute capability {min(lows, key=number)}{top}" + (" and newer" if not top else "")
+
+
+def _problem(what: str, way_out: str) -> dict[str, str]:
+    return {"stage": STAGE, "what": what, "way_out": way_out}

@@ -26,6 +26,7 @@ class Stage:
         remember: what the receipt keeps besides the above, for the next plan and for removal.
         problems: ``{"what", "way_out"}``; one is enough to refuse the whole run.
         warnings: sentences that do not stop anything.
+        waits: sentences on what is finished only after the host was restarted.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class Stage:
     remember: dict[str, Any] = field(default_factory=dict)
     problems: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
 
     @property
     def todo(self) -> bool:
@@ -71,6 +73,9 @@ class Context:
         wheels: whole paths of wheels in the controller's cache, by key.
         pip_index: the package index that pip uses on the controller, which is what a host without settings of its own would use too.
         local: what a stage read from its role's own files on the controller, by stage.
+        cards: the host's GPUs that count, described (``plan/gpus.py``).
+        no_gpu: why there are none, when there are none.
+        refused: whether the stack itself does not fit the host, so that what follows from it need not be judged.
     """
 
     prefix: str
@@ -84,6 +89,9 @@ class Context:
     wheels: dict[str, str] = field(default_factory=dict)
     pip_index: str = ""
     local: dict[str, Any] = field(default_factory=dict)
+    cards: list[dict[str, Any]] = field(default_factory=list)
+    no_gpu: str = ""
+    refused: bool = False
 
     def env_python(self) -> str:
         """Path of the env's interpreter, as the env stage plans it."""

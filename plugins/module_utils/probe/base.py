@@ -10,14 +10,31 @@ import sys
 import time
 from typing import Any
 
+from . import dpkg, gpus
 from .host import Host
 
-NVIDIA = "0x10de"
-DISPLAY_CLASSES = ("0x0300", "0x0302")
+# Patterns on the firmware's vendor, product and asset tag.
+CLOUDS = {
+    "AWS": r"Amazon EC2",
+    "Google Cloud": r"Google Compute Engine|^Google\b",
+    "Azure": r"7783-7084-3265-9085-8269-3286-77",
+    "Oracle Cloud": r"OracleCloud",
+    "Alibaba Cloud": r"Alibaba Cloud",
+    "DigitalOcean": r"DigitalOcean",
+    "Hetzner": r"Hetzner",
+    "Scaleway": r"Scaleway",
+    "OpenStack": r"OpenStack",
+}
+HYPERVISORS = {
+    "KVM": r"KVM|QEMU|Standard PC",
+    "VMware": r"VMware",
+    "VirtualBox": r"VirtualBox",
+    "Hyper-V": r"Microsoft Corporation \| Virtual Machine",
+}
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """The sections ``user os machine disks gpus apt receipts`` of the state.
+    """The sections ``user os machine disks gpus apt unfinished receipts inprogress``; unfinished are packages that dpkg left half way.
 
     Args:
         ask: ``{"owner": name or "", "paths": [...], "apt": [...], "receipts": folder, "tools": [...]}``
@@ -27,8 +44,9 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "os": _os(host),
         "machine": _machine(host),
         "disks": {path: _disk(host, path) for path in ask.get("paths", [])},
-        "gpus": _gpus(host),
+        "gpus": gpus.probe(host),
         "apt": _apt(host, ask.get("apt", [])),
+        "unfinished": [name for name, entry in dpkg.installed(host, ".*").items() if not entry["whole"]],
         "receipts": _receipts(host, ask.get("receipts", ""), ".json"),
         "inprogress": _receipts(host, ask.get("receipts", ""), ".inprogress"),
     }
@@ -89,9 +107,6 @@ def _machine(host: Host) -> dict[str, Any]:
     memory = {
         key: int(value) * 1024 for key, value in re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", host.read("/proc/meminfo") or "", re.M)
     }
-    container = (host.read("/run/systemd/container") or "").strip()
-    if not container and host.exists("/run/.containerenv"):
-        container = "podman"
     return {
         "arch": host.reading("arch", lambda: os.uname().machine),
         "kernel": host.reading("kernel", lambda: os.uname().release),
@@ -100,8 +115,25 @@ def _machine(host: Host) -> dict[str, Any]:
         "epoch": host.reading("epoch", time.time),
         "memory": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
         "shm": host.reading("shm", lambda: _room("/dev/shm")),
-        "container": container,
+        "container": container(host),
+        **_beneath(host),
     }
+
+
+def _beneath(host: Host) -> dict[str, str]:
+    """Which cloud and which kind of virtual machine this is, by what the firmware says of itself; empty where it does not say."""
+    dmi = {name: (host.read(f"/sys/class/dmi/id/{name}") or "").strip() for name in ("sys_vendor", "product_name", "chassis_asset_tag")}
+    text = " | ".join(dmi.values())
+    cloud = next((name for name, pattern in CLOUDS.items() if re.search(pattern, text)), "")
+    flags = re.search(r"^flags\s*:.*\bhypervisor\b", host.read("/proc/cpuinfo", 1 << 14) or "", re.M)
+    named = next((name for name, pattern in HYPERVISORS.items() if re.search(pattern, text)), "")
+    return {"cloud": cloud, "virtualisation": named or ("a virtual machine" if flags or cloud else "")}
+
+
+def container(host: Host) -> str:
+    """What kind of container this is; empty for none."""
+    named = (host.read("/run/systemd/container") or "").strip()
+    return named or next((kind for path, kind in (("/run/.containerenv", "podman"), ("/.dockerenv", "docker")) if host.exists(path)), "")
 
 
 def _room(path: str) -> dict[str, Any]:
@@ -129,26 +161,10 @@ def _disk(host: Host, path: str) -> dict[str, Any]:
     }
 
 
-def _gpus(host: Host) -> list[dict[str, str]]:
-    found = []
-    for address in host.listdir("/sys/bus/pci/devices"):
-        at = f"/sys/bus/pci/devices/{address}"
-        vendor, kind = ((host.read(f"{at}/{name}") or "").strip() for name in ("vendor", "class"))
-        if vendor == NVIDIA and kind.startswith(DISPLAY_CLASSES):
-            found.append({"address": address, "device": (host.read(f"{at}/device") or "").strip()[2:]})
-    return found
-
-
 def _apt(host: Host, names: list[str]) -> dict[str, str | None]:
     """The installed version of each named Debian package, from dpkg's own file."""
-    wanted = set(names)
-    versions: dict[str, str | None] = dict.fromkeys(names)
-    for block in (host.read("/var/lib/dpkg/status", 64 << 20) or "").split("\n\n"):
-        name = re.match(r"Package: (\S+)", block)
-        if name and name.group(1) in wanted and "\nStatus: install ok installed" in block.replace("Status: hold ok", "Status: install ok"):
-            version = re.search(r"^Version: (\S+)", block, re.M)
-            versions[name.group(1)] = version.group(1) if version else ""
-    return versions
+    there = dpkg.installed(host, "|".join(map(re.escape, names)))
+    return {name: there[name]["version"] if there.get(name, {}).get("whole") else None for name in names}
 
 
 def _receipts(host: Host, folder: str, ending: str) -> dict[str, Any]:

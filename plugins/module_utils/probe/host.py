@@ -22,13 +22,20 @@ class Host:
 
     Args:
         root: folder that stands for ``/``.
-        recorded: ``{"commands": {json of argv: {"rc", "out", "err"}}, "readings": {name: value}}`` of a captured host. When given,
-            nothing is executed or measured: what was not recorded is absent.
+        recorded: ``{"commands": {json of argv: {"rc", "out", "err"}}, "readings": {name: value}, "links": {path: target}}`` of a captured
+            host. When given, nothing is executed or measured: what was not recorded is absent.
     """
 
     def __init__(self, root: str = "/", recorded: dict[str, Any] | None = None) -> None:
         self.root = root
         self.recorded = recorded
+        self._once: dict[str, Any] = {}
+
+    def once(self, name: str, look: Callable[[], Any]) -> Any:
+        """What ``look`` finds, asked only the first time under a name: several sections read the same large file."""
+        if name not in self._once:
+            self._once[name] = look()
+        return self._once[name]
 
     def _at(self, path: str) -> str:
         return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))
@@ -84,6 +91,11 @@ class Host:
         kind = (
             "link" if stat.S_ISLNK(st.st_mode) else "dir" if stat.S_ISDIR(st.st_mode) else "file" if stat.S_ISREG(st.st_mode) else "other"
         )
+        try:
+            # Of another user's process even the target of what it has open is not for everybody.
+            target = os.readlink(real) if kind == "link" else None
+        except OSError:
+            target = None
         return {
             "type": kind,
             "mode": stat.S_IMODE(st.st_mode),
@@ -91,7 +103,7 @@ class Host:
             "gid": st.st_gid,
             "size": st.st_size,
             "mtime": int(st.st_mtime),
-            "target": os.readlink(real) if kind == "link" else None,
+            "target": (self.recorded or {}).get("links", {}).get(path, target),
         }
 
     def run(

@@ -1,0 +1,51 @@
+"""The NVIDIA driver: kept where it can run the stack, installed where there is none, replaced only when told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_sets
+from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_keep import Keeping
+from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan import HOLD_FILE, NOUVEAU_FILE, before_of
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
+
+APT: tuple[str, ...] = ()
+
+
+def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """Which packages apt is asked about, which files are ours, and whether to ask where no GPU is."""
+    return {
+        "candidates": nvidia_sets.templates(ctx.local["nvidia_driver"]["packages"]),
+        "kernels": wishes["nvidia_driver_kernels"],
+        "always": wishes["nvidia_driver_without_gpu"],
+        "files": [HOLD_FILE, NOUVEAU_FILE, before_of(ctx)],
+        "paths": ["/usr"],
+    }
+
+
+def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
+    """Keep, install, replace, repair, load, restart; every reason against it is a problem before anything is touched."""
+    return _Driver(state, wishes, ctx).make()
+
+
+class _Driver(Keeping):
+    """The whole plan of the stage."""
+
+    def make(self) -> Stage:
+        """The stage."""
+        stage, wishes = self.stage, self.wishes
+        if self.have:
+            stage.version = f"driver {self.have['version'] or 'of unknown version'}"
+        if not wishes["nvidia_driver_manage"]:
+            return self._skip("nvidia_driver_manage is false")
+        if self.ctx.refused:
+            return self._skip("the stack does not fit this host")
+        if self.ctx.stack["compute"] == "cpu" and not (wishes["nvidia_driver_without_gpu"] and not self.cards):
+            return self._skip("stack cpu uses no GPU" if self.cards else self.ctx.no_gpu)
+        if not self.cards and not wishes["nvidia_driver_without_gpu"]:
+            return self._skip(self.ctx.no_gpu)
+        if self.have is None:
+            self._install("install", f"there is no driver for {gpus.labels(self.cards)}" if self.cards else "asked for without a GPU")
+        else:
+            self._with_driver(self.have)
+        return stage

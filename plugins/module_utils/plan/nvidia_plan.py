@@ -1,0 +1,111 @@
+"""What every part of the driver's plan knows of a host, and what every action of the role may have to set."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_present, nvidia_sets
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
+
+HOLD_FILE = "/etc/apt/apt.conf.d/52codetr-provision-nvidia"
+NOUVEAU_FILE = "/etc/modprobe.d/codetr-provision-nouveau.conf"
+NOUVEAU_TEXT = """\
+# Written by codetr-provision: nouveau would take the GPU before NVIDIA's driver can.
+blacklist nouveau
+options nouveau modeset=0
+"""
+HOLD_TEXT = """\
+// Written by codetr-provision: an upgrade of the driver by itself leaves a library that the loaded module does not fit.
+Unattended-Upgrade::Package-Blacklist {
+  "nvidia-";
+  "libnvidia-";
+  "libcuda1";
+  "cuda-drivers";
+};
+"""
+# Headers, compiler, driver and one compiled module, as measured on Debian 12: 387 MB of packages and 250 MB of module and build tree.
+PACKAGE_BYTES = 900_000_000
+RUNFILE_BYTES = 1_500_000_000
+NOUVEAU_WAITS = "nouveau has the GPU until then"
+CPU_WAY_OUT = "codetr_stack=cpu trains on the processor"
+SOURCES = ("distribution", "nvidia", "runfile")
+
+
+def before_of(ctx: Context) -> str:
+    """The file that says, while the stage is at work, how the host was found."""
+    return f"{ctx.prefix}/receipts/nvidia_driver.before"
+
+
+class Planning:
+    """One plan in the making: what is known, and the stage that it becomes."""
+
+    def __init__(self, state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> None:
+        self.state, self.wishes, self.ctx = state, wishes, ctx
+        self.driver = state["nvidia_driver"]
+        self.table = ctx.local["nvidia_driver"]["packages"]
+        self.cards = ctx.cards
+        self.container = state["machine"]["container"]
+        self.kernels = nvidia_sets.counting(self.driver, wishes, self.container)
+        self.have = nvidia_present.find(self.driver, self.kernels)
+        self.receipt = state["receipts"].get("nvidia_driver") or {}
+        self.remembered: dict[str, Any] = self.receipt.get("remember") or {}
+        self.half = state["inprogress"].get("nvidia_driver") is not None
+        self.ours = self._is_ours()
+        # Branches and sources that come before the one that is taken, and why they are not.
+        self.passed: list[tuple[int, str, dict[str, str]]] = []
+        self.stage = Stage("nvidia_driver", remember=dict(self.remembered), stand_in=bool(self.receipt.get("stand_in")))
+        # Module and library meet hardware only where the system's own kernel runs, on a host with a GPU.
+        self.live = bool(self.cards) and self.driver["kernels"]["ours"]
+
+    def _is_ours(self) -> bool:
+        """Whether this role brought the driver itself; headers that it added to somebody else's do not make that ours."""
+        new, there = set(self.remembered.get("new", [])), set(nvidia_present.core(self.driver))
+        if self.remembered.get("runfile") or new & there:
+            return True
+        before = json.loads(self.driver["files"].get(before_of(self.ctx)) or "null")
+        return self.half and (not before or not there or bool(there - set(before["installed"])))
+
+    def _skip(self, reason: str) -> Stage:
+        self.stage.action, self.stage.reason = "skip", reason
+        return self.stage
+
+    def _wished_branch(self) -> int | None:
+        wish = self.wishes["nvidia_driver_branch"]
+        return None if wish == "auto" else int(wish)
+
+    def _open(self) -> bool:
+        """Whether a card works with open modules only."""
+        return any(gpu["open"] == gpus.OPEN_REQUIRED for gpu in self.cards)
+
+    def _wait(self, why: str) -> None:
+        stage = self.stage
+        local = self.state.get("connection") == "local"
+        stage.waits.append(f"{stage.version} waits for a restart of the host: {why}.")
+        if self.wishes["provision_reboot"] and not local:
+            if not stage.todo:
+                stage.action, stage.reason, stage.params = "restart", why, self._settings()
+        elif self.wishes["provision_reboot"]:
+            stage.waits.append("The connection is local, so a restart would end this run with the host: restart it by hand and run again.")
+        else:
+            stage.waits.append("Restart it when it suits, or set provision_reboot=true; the next run goes on from there.")
+
+    def _settings(self) -> dict[str, Any]:
+        """What every action of this role may have to set."""
+        driver = self.driver
+        nouveau = any(kernel["nouveau"] for kernel in driver["kernels"]["known"].values())
+        foreign_off = driver["nouveau"]["off"] not in ("", NOUVEAU_FILE)
+        return {
+            "hold_wished": self.wishes["nvidia_driver_hold"],
+            "hold_file": {"path": HOLD_FILE, "text": HOLD_TEXT},
+            "nouveau": {"path": NOUVEAU_FILE, "text": NOUVEAU_TEXT} if nouveau and not foreign_off else None,
+            "initramfs": bool(driver["kernels"]["initramfs"]),
+            "persistence": bool(self.cards) and self.wishes["nvidia_driver_persistence"],
+            "live": self.live,
+            "restart_timeout": self.wishes["provision_reboot_timeout"],
+            "running": driver["kernels"]["running"],
+            "kernels": self.kernels,
+            "sets": [],
+            "hold": [],
+            "unhold": [],
+        }

@@ -1,0 +1,156 @@
+#!/usr/bin/python
+"""Find the first of several sets of packages that apt can install."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: codetr_apt_choose
+short_description: Find the first of several sets of packages that apt can install
+description:
+  - Lets apt-get simulate each set and changes nothing. When none can be installed, the message has apt's own reasons for each.
+  - A set whose O(sets[].lead) is of another driver branch is passed over, since a package of an ended branch may stand for the next one.
+  - A set that would remove anything but older driver packages is passed over too.
+options:
+  sets:
+    description: The sets, best first.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      packages:
+        description: Names of the packages.
+        type: list
+        elements: str
+        required: true
+      lead:
+        description: The package whose version must begin with O(sets[].branch). Empty asks nothing.
+        type: str
+        default: ""
+      branch:
+        description: The driver branch.
+        type: str
+        required: true
+      suite:
+        description: The suite that the packages come from, by C(-t). Empty is apt's own choice.
+        type: str
+        default: ""
+  replaceable:
+    description: Regular expression on whole names of packages that may be removed.
+    type: str
+    required: true
+author: codetr-provision
+"""
+
+EXAMPLES = r"""
+- name: Choose between prebuilt modules and DKMS
+  codetr.provision.codetr_apt_choose:
+    sets:
+      - {packages: [linux-modules-nvidia-470-server-aws, nvidia-utils-470-server], lead: nvidia-utils-470-server, branch: "470"}
+      - {packages: [nvidia-dkms-470-server, nvidia-utils-470-server], lead: nvidia-utils-470-server, branch: "470"}
+    replaceable: (lib)?nvidia-.*
+  register: chosen
+"""
+
+RETURN = r"""
+index:
+  description: Which set it is, from 0.
+  returned: success
+  type: int
+install:
+  description: Every package that would be installed or upgraded.
+  returned: success
+  type: list
+  elements: str
+remove:
+  description: Every package that would be removed.
+  returned: success
+  type: list
+  elements: str
+passed_over:
+  description: Why the sets before it were passed over.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import re
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def run(argv: list) -> tuple:
+    """Run a command with its output in plain English: exit status, and standard output and error together."""
+    done = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, LC_ALL="C"), check=False
+    )
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def simulate(each: dict) -> tuple:
+    """Exit status and output of apt-get's simulation of one set."""
+    suite = ["-t", each["suite"]] if each["suite"] else []
+    return run(["apt-get", "-s", "-y", "--no-install-recommends", "--allow-change-held-packages", *suite, "install", *each["packages"]])
+
+
+def why_not(text: str) -> str:
+    """apt's reasons, on one line."""
+    lines = [line.strip() for line in text.splitlines()]
+    found = [line[2:].strip() for line in lines if line.startswith("E:")]
+    found += [line for line in lines if re.search(r": (Depends|PreDepends|Conflicts|Breaks): ", line) or "but it is not" in line]
+    return " ".join(dict.fromkeys(found)) or " ".join(lines[-3:])
+
+
+def judge(each: dict, replaceable: str) -> dict:
+    """What apt would do for one set: ``install`` and ``remove``, or ``why`` it cannot be."""
+    rc, text = simulate(each)
+    if rc != 0:
+        return {"why": why_not(text)}
+    install = dict(re.findall(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+)", text, re.M))
+    remove = re.findall(r"^Remv (\S+)", text, re.M)
+    strange = [name for name in remove if not re.fullmatch(replaceable, name)]
+    if strange:
+        return {"why": "it would remove " + ", ".join(strange)}
+    if each["lead"]:
+        version = install.get(each["lead"]) or run(["dpkg-query", "-W", "-f", "${Version}", each["lead"]])[1]
+        if not re.match(r"(?:\d+:)?" + re.escape(each["branch"]) + r"\.", version):
+            return {"why": "{0} is {1} here, and not of branch {2}".format(each["lead"], version, each["branch"])}
+    return {"install": sorted(install), "remove": sorted(remove)}
+
+
+def main() -> None:
+    """Try one set after the other."""
+    text = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        {
+            "sets": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "packages": {"type": "list", "elements": "str", "required": True},
+                    "branch": {"type": "str", "required": True},
+                    "lead": text,
+                    "suite": text,
+                },
+            },
+            "replaceable": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    passed: list[str] = []
+    for index, each in enumerate(module.params["sets"]):
+        found = judge(each, module.params["replaceable"])
+        if "why" not in found:
+            module.exit_json(changed=False, index=index, passed_over=passed, **found)
+        passed.append("{0}: {1}".format(" ".join(each["packages"][:2]) + " ...", found["why"]))
+    module.fail_json(
+        msg="apt can install none of the sets of packages with this driver. "
+        + " | ".join(passed)
+        + " -- Held packages are released with `apt-mark unhold`; a branch that the archive no longer has is another nvidia_driver_branch."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+#!/usr/bin/python
+"""List the installed packages with their marks, so that what a stage brought can be told from what was there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: codetr_apt_state
+short_description: List the installed packages with their marks
+description: Reads dpkg's and apt's own files and changes nothing.
+options: {}
+author: codetr-provision
+"""
+
+EXAMPLES = r"""
+- name: Know what is installed
+  codetr.provision.codetr_apt_state:
+  register: packages
+"""
+
+RETURN = r"""
+installed:
+  description: Names of all installed packages.
+  returned: success
+  type: list
+  elements: str
+auto:
+  description: Those that apt installed for the sake of others.
+  returned: success
+  type: list
+  elements: str
+hold:
+  description: Those that are held.
+  returned: success
+  type: list
+  elements: str
+kernels:
+  description: The folders in C(/lib/modules), which packages with headers make and do not take away.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.codetr.provision.plugins.module_utils.probe import dpkg
+from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+
+
+def main() -> None:
+    """Read and answer."""
+    module = AnsibleModule({}, supports_check_mode=True)
+    found = dpkg.installed(Host(), ".*")
+    marks = {mark: sorted(name for name, entry in found.items() if entry[mark]) for mark in ("auto", "hold")}
+    module.exit_json(changed=False, installed=sorted(found), kernels=Host().listdir("/lib/modules"), **marks)
+
+
+if __name__ == "__main__":
+    main()

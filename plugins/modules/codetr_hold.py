@@ -1,0 +1,57 @@
+#!/usr/bin/python
+"""Hold every installed package of the NVIDIA driver, or release packages."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: codetr_hold
+short_description: Hold every installed package of the NVIDIA driver, or release packages
+description:
+  - What belongs to the driver is computed from what is installed, because one package that is left out is enough for a mismatch.
+  - Prebuilt modules are not held, so that a new kernel brings its own.
+options:
+  release:
+    description: Names of packages to release; those that are not installed are passed over. Without it, the driver's packages are held.
+    type: list
+    elements: str
+author: codetr-provision
+"""
+
+EXAMPLES = r"""
+- name: The driver is held
+  codetr.provision.codetr_hold:
+  register: held
+"""
+
+RETURN = r"""
+names:
+  description: The packages whose mark was changed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_present import closure
+from ansible_collections.codetr.provision.plugins.module_utils.probe import nvidia_driver
+from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+
+
+def main() -> None:
+    """Compare marks, and change those that differ."""
+    module = AnsibleModule({"release": {"type": "list", "elements": "str"}}, supports_check_mode=True)
+    release = module.params["release"]
+    packages = nvidia_driver.driver_packages(Host())
+    if release is None:
+        names = [name for name in closure({"packages": packages}) if not packages[name]["hold"]]
+    else:
+        names = sorted(name for name in release if packages.get(name, {}).get("hold"))
+    if names and not module.check_mode:
+        rc, out, err = module.run_command(["apt-mark", "hold" if release is None else "unhold", *names])
+        if rc != 0:
+            module.fail_json(msg="apt-mark could not change the marks of {0}: {1}".format(", ".join(names), (err or out).strip()))
+    module.exit_json(changed=bool(names), names=names)
+
+
+if __name__ == "__main__":
+    main()

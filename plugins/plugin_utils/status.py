@@ -1,0 +1,137 @@
+"""What a host is, in a form for programs, and the same in lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present, nvidia_sets
+
+WIDTH = 11
+
+
+def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
+    """The parts of state and plan that tell somebody something.
+
+    Returns:
+        ``{"schema", "host", "gpus", "driver", "kernels", "toolkits", "stack", "stages", "problems", "warnings", "waits"}``
+    """
+    driver, machine = state["nvidia_driver"], state["machine"]
+    boot = driver["kernels"]
+    kernels = nvidia_sets.counting(driver, {"nvidia_driver_kernels": []}, machine["container"])
+    toolkit = state["cuda_toolkit"]
+    return {
+        "schema": 1,
+        "host": {
+            "system": state["os"]["name"],
+            "architecture": machine["arch"],
+            "container": machine["container"],
+            "processors": machine["cpus"],
+            "memory": machine["memory"]["total"],
+            "cloud": machine.get("cloud", ""),
+            "virtualisation": machine.get("virtualisation", ""),
+        },
+        "gpus": plan["gpus"],
+        "driver": {
+            "present": nvidia_present.find(driver, kernels),
+            "loaded": driver["loaded"],
+            "library": driver["library"],
+            "packages": driver["packages"],
+            "users": nvidia_present.busy(driver),
+            "nouveau": driver["nouveau"],
+            "persistence": driver["persistence"],
+            "deep": driver["deep"],
+        },
+        "kernels": {**boot, "modules": driver["modules"], "dkms": driver["dkms"], "reboot": driver["reboot"], "counting": kernels},
+        "toolkits": {"found": toolkit["toolkits"], "default": toolkit["default"]},
+        "stack": {"name": plan["stack"], "why": plan["stack_reason"]},
+        "stages": {
+            name: {key: stage[key] for key in ("action", "todo", "reason", "version", "stand_in")} for name, stage in plan["stages"].items()
+        },
+        "problems": plan["problems"],
+        "warnings": plan["warnings"],
+        "waits": plan["waits"],
+    }
+
+
+def lines(told: dict[str, Any]) -> list[str]:
+    """The summary for a terminal, a heading before each group of lines."""
+    host = told["host"]
+    memory = f", {host['memory'] / (1 << 30):.0f} GiB of memory" if host["memory"] else ""
+    container = f"{host['container']} container" if host["container"] else ""
+    where = ", ".join(part for part in (container, host["virtualisation"], host["cloud"]) if part)
+    rows = [("Host", f"{host['system']}, {host['processors']} processors{memory}{', ' + where if where else ''}")]
+    rows += [("GPU", text) for text in _gpus(told["gpus"])] or [("GPU", "none of NVIDIA's on the PCI bus")]
+    rows += [("Driver", text) for text in _driver(told["driver"])]
+    rows += [("Kernel", text) for text in _kernels(told["kernels"])]
+    rows += [("Toolkit", text) for text in _toolkits(told["toolkits"])]
+    rows += [("Stack", f"{told['stack']['name']}: {told['stack']['why']}")]
+    rows += [("Plan", f"{name:<14}{stage['action']:<10}{stage['version'] or stage['reason']}") for name, stage in told["stages"].items()]
+    rows += [("Waits", text) for text in told["waits"]]
+    rows += [("Warning", text) for text in told["warnings"]]
+    rows += [("Problem", f"{item['stage']}: {item['what']} {item['way_out']}") for item in told["problems"]]
+    last = ""
+    shown = []
+    for head, text in rows:
+        shown.append(f"{head if head != last else '':<{WIDTH}}{text}")
+        last = head
+    return shown
+
+
+def _gpus(cards: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{gpu['address']}  {gpu['name']}  10de:{gpu['device']}  {gpu['architecture'] or 'architecture not known'}"
+        f"  compute capability {gpu['capability'] or 'not known'}  {gpu['driver'] or 'no driver'} bound"
+        f"{'  virtual' if gpu['virtual'] else ''}{f'''  {gpu['mig']} MIG instances''' if gpu['mig'] else ''}"
+        for gpu in cards
+    ]
+
+
+def _driver(driver: dict[str, Any]) -> list[str]:
+    have = driver["present"]
+    if have is None:
+        return ["none" + ("; nouveau is loaded" if driver["nouveau"]["loaded"] else "")]
+    kind = " (open modules)" if (driver["loaded"] or {}).get("open") else ""
+    rows = [f"{have['version'] or 'version not known'}, {nvidia_present.WHOSE[have['whose']]}"]
+    library = have["library"] or (driver["library"] or {}).get("path") or "none"
+    rows.append(f"loaded {have['loaded'] or 'no module'}{kind}, library {library}")
+    if have["drift"]:
+        rows.append("module and library are not of one version: the host waits for a restart")
+    if driver["packages"]:
+        held = sum(1 for entry in driver["packages"].values() if entry["hold"])
+        rows.append(f"{len(driver['packages'])} packages, {held} of them held")
+    if driver["users"]:
+        rows.append("in use by " + ", ".join(driver["users"]))
+    deep = driver["deep"]
+    if deep:
+        cuda = deep["library_cuda"]
+        nothing = f"nothing (exit status {deep['smi']['rc']}: {deep['smi']['said'] or 'no output'})"
+        said = f"CUDA {deep['smi_cuda']}" if deep["smi_cuda"] else nothing
+        rows.append(f"nvidia-smi says {said}; the library says {f'CUDA {cuda // 1000}.{cuda % 1000 // 10}' if cuda else 'nothing'}")
+    return rows
+
+
+def _kernels(boot: dict[str, Any]) -> list[str]:
+    rows = [f"{boot['running']} runs" + ("" if boot["ours"] else ", which belongs to the machine beneath")]
+    for release, kernel in boot["known"].items():
+        module = boot["modules"].get(release)
+        state = next((row["state"] for row in boot["dkms"] if row["kernel"] == release), "")
+        text = f"{module['name']} {module['version']}" if module else "no NVIDIA module"
+        text += f", signed by {module['signed']}" if module and module["signed"] else ""
+        rows.append(
+            f"{release}: {'can boot' if kernel['image'] else 'no image'}, {'headers' if kernel['headers'] else 'no headers'}, {text}"
+            f"{', dkms: ' + state if state else ''}"
+        )
+    if boot["secure_boot"]:
+        key = {True: ", and the owner's key is enrolled", False: ", and the owner's key is not enrolled", None: ""}[boot["mok"]]
+        rows.append(f"secure boot is on{key}")
+    if boot["reboot"]["flag"]:
+        rows.append("a restart is waited for" + (f", by {', '.join(boot['reboot']['packages'])}" if boot["reboot"]["packages"] else ""))
+    return rows
+
+
+def _toolkits(toolkits: dict[str, Any]) -> list[str]:
+    link = toolkits["default"]
+    rows = [f"CUDA {entry['version']} at {entry['path']}" for entry in toolkits["found"]] or ["none"]
+    if link and link.get("target"):
+        rows.append(f"/usr/local/cuda points to {link['target']}")
+    return rows

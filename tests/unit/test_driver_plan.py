@@ -1,0 +1,362 @@
+"""The driver's part of the plan on tables: every card, driver, system, secure boot, kernel age and wish; and what holds for all of them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus
+from driverfacts import CARDS, SYSTEMS, VERSIONS, driver_plan, gpu_host
+from hostfacts import known, wanted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+NEW_KERNEL = "6.19.3-amd64"
+
+
+def works(name: str, branch: int) -> bool:
+    """Whether a branch drives a card, by the table of this test and not by the plan's."""
+    _, _, first, last = CARDS[name]
+    return first <= branch <= last
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_card_is_known_by_its_id(name: str) -> None:
+    device, capability, first, _ = CARDS[name]
+    table = known(wanted())["local"]["nvidia_driver"]["gpus"]
+    (found,) = gpus.describe([{"address": "0000:01:00.0", "device": device, "subsystem": "10de:0000", "model": ""}], table)
+    assert found["capability"] == capability
+    assert device in table["names"]
+    assert (found["first"] or 0) <= max(first, 0) or found["first"] == first
+    for branch in VERSIONS:
+        assert gpus.drives(branch, found) == works(name, branch), branch
+
+
+def test_one_a100_is_in_470s_list_with_one_subsystem_only() -> None:
+    table = known(wanted())["local"]["nvidia_driver"]["gpus"]
+    cards = [{"address": "a", "device": "20b5", "subsystem": subsystem, "model": ""} for subsystem in ("10de:1533", "10de:1642")]
+    assert [gpus.drives(470, gpu) for gpu in gpus.describe(cards, table)] == [True, False]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_the_stack_that_is_chosen_by_itself(name: str) -> None:
+    capability = gpus.number(CARDS[name][1])
+    made, _, problems = driver_plan(gpu_host(cards=[name]))
+    assert made["stack"] == ("cu113" if capability <= (8, 9) else "modern")
+    assert problems == []
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("name", CARDS)
+def test_without_a_driver_one_that_fits_is_installed(name: str, system: str) -> None:
+    made, stage, problems = driver_plan(gpu_host(system, [name]))
+    assert problems == [], problems
+    assert stage["action"] == "install"
+    branch = stage["params"]["branch"]
+    assert works(name, branch)
+    capability = gpus.number(CARDS[name][1])
+    if capability <= (8, 6) and name != "A800":
+        assert branch == 470
+    assert branch >= (470 if made["stack"] == "cu113" else 535)
+    if name in ("B200", "GB200", "RTX 5090", "RTX PRO 6000", "GH200"):
+        assert all("open" in " ".join(each["packages"]) for each in stage["params"]["sets"])
+
+
+HOSTS = [case for case in itertools.product(CARDS, SYSTEMS, VERSIONS, ("auto", "470")) if works(case[0], case[2])]
+
+
+@pytest.mark.parametrize(("name", "system", "driver", "wish"), HOSTS)
+def test_a_driver_that_can_run_the_stack_stays_whatever_is_asked_for(name: str, system: str, driver: int, wish: str) -> None:
+    made, stage, problems = driver_plan(gpu_host(system, [name], driver=driver), nvidia_driver_branch=wish)
+    capability = gpus.number(CARDS[name][1])
+    least = 450 if capability <= (8, 9) else 570 if capability >= (10, 0) else 525
+    if driver >= least:
+        assert (stage["action"], problems) == ("keep", []), stage["reason"]
+        assert VERSIONS[driver] in stage["reason"]
+        assert "stays" in stage["reason"]
+    else:
+        (problem,) = problems
+        assert "does not fit" in problem["what"]
+        assert "nvidia_driver_replace=true" in problem["way_out"]
+        assert "codetr_stack=cpu" in problem["way_out"]
+    assert made["stages"]["nvidia_driver"]["params"].get("branch") in (None, 470, 535, 580)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CARDS.items() if entry[2] > 470])
+def test_470_on_a_card_that_it_cannot_drive_is_refused(name: str) -> None:
+    _, stage, problems = driver_plan(gpu_host(cards=[name]), nvidia_driver_branch="470")
+    (problem,) = problems
+    assert "Driver 470 cannot drive" in problem["what"]
+    assert "auto" in problem["way_out"]
+    assert stage["params"] == {}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CARDS.items() if gpus.number(entry[1]) >= (9, 0)])
+def test_cu113_on_a_card_that_it_has_no_code_for_is_refused(name: str) -> None:
+    _, _, problems = driver_plan(gpu_host(cards=[name], driver=580), codetr_stack="cu113")
+    (problem,) = problems
+    assert "Stack cu113 has no code for" in problem["what"]
+    assert "codetr_stack=modern" in problem["way_out"]
+
+
+@pytest.mark.parametrize(("system", "extra", "refused"), [
+    ("debian12", None, False), ("debian12", NEW_KERNEL, True), ("debian11", NEW_KERNEL, True), ("debian12", "6.8.12-amd64", False),
+    ("debian12", "6.12.95+deb12-amd64", True), ("ubuntu22.04", NEW_KERNEL, False),
+])  # fmt: skip
+def test_a_kernel_newer_than_470_was_tested_with(system: str, extra: str | None, refused: bool) -> None:
+    host = gpu_host(system, ["T4"], extra_kernel=extra)
+    _, _, problems = driver_plan(host, nvidia_driver_source="distribution", nvidia_driver_branch="470")
+    assert bool(problems) == refused
+    if refused:
+        assert f"kernel {extra} is newer than 6.8" in problems[0]["what"]
+        # Its package was tested up to 6.13, and Debian 11 has none there.
+        assert ("bookworm-backports" in problems[0]["way_out"]) == (extra != NEW_KERNEL)
+
+
+def test_without_a_branch_asked_for_the_next_one_that_compiles_is_taken() -> None:
+    host = gpu_host("debian12", ["T4"], extra_kernel="6.12.95+deb12-amd64")
+    _, stage, problems = driver_plan(host, nvidia_driver_source="distribution")
+    assert (problems, stage["params"]["branch"]) == ([], 535)
+    assert "Passed over: 470 from the distribution (kernel 6.12.95+deb12-amd64 is newer than 6.8" in stage["reason"]
+
+
+def test_with_backports_in_the_sources_its_package_takes_the_newer_kernel() -> None:
+    state = gpu_host("debian12", ["T4"], extra_kernel="6.12.95+deb12-amd64")
+    state["nvidia_driver"]["sources"]["/etc/apt/sources.list"] += "deb http://archive.example/debian/ bookworm-backports main\n"
+    _, stage, problems = driver_plan(state, nvidia_driver_source="distribution")
+    assert problems == []
+    assert [each["suite"] for each in stage["params"]["sets"]] == ["bookworm-backports"]
+
+
+@pytest.mark.parametrize(("system", "mok", "candidates", "how"), [
+    ("debian12", None, False, None), ("debian12", False, False, None), ("debian12", True, False, "dkms"),
+    ("ubuntu22.04", None, False, "prebuilt"), ("ubuntu22.04", None, True, "prebuilt"), ("ubuntu22.04", True, False, "prebuilt"),
+])  # fmt: skip
+def test_secure_boot_takes_signed_modules_or_nothing(system: str, mok: bool | None, candidates: bool, how: str | None) -> None:
+    state = gpu_host(system, ["T4"])
+    state["nvidia_driver"]["kernels"].update(secure_boot=True, mok=mok)
+    if candidates:
+        release = state["nvidia_driver"]["kernels"]["running"]
+        names = [f"linux-modules-nvidia-470-server-{release}", "linux-modules-nvidia-470-server-aws"]
+        state["nvidia_driver"]["candidates"] = {name: ["1"] for name in names}
+    _, stage, problems = driver_plan(state, nvidia_driver_source="distribution")
+    if how is None:
+        (problem,) = problems
+        assert "secure boot is on" in problem["what"]
+        assert "mokutil --import" in problem["way_out"]
+    else:
+        assert problems == []
+        assert stage["params"]["sets"][0]["how"] == how
+
+
+def test_ubuntu_without_prebuilt_modules_for_the_kernel_takes_dkms() -> None:
+    state = gpu_host("ubuntu22.04", ["T4"])
+    state["nvidia_driver"]["candidates"] = {"nvidia-dkms-470-server": ["470.256.02"]}
+    _, stage, _ = driver_plan(state)
+    assert [each["how"] for each in stage["params"]["sets"]] == ["dkms"]
+
+
+def test_runfile_under_packages_is_refused() -> None:
+    _, _, problems = driver_plan(gpu_host(cards=["T4"], driver=390, whose="runfile"), nvidia_driver_replace=True)
+    assert any("runfile" in item["what"] and "nvidia-uninstall" in item["way_out"] for item in problems)
+
+
+@pytest.mark.parametrize("users", [[{"pid": "4711", "command": "python3"}], []])
+def test_a_gpu_in_use_keeps_its_driver(users: list[dict[str, str]]) -> None:
+    state = gpu_host(cards=["T4"], driver=390)
+    state["nvidia_driver"]["users"] = users
+    state["nvidia_driver"]["loaded"]["references"] = 3
+    _, _, problems = driver_plan(state, nvidia_driver_replace=True)
+    (problem,) = problems
+    assert ("python3 (process 4711)" if users else "a process of another user") in problem["what"]
+
+
+def test_the_persistence_daemon_and_other_modules_are_nobody() -> None:
+    state = gpu_host(cards=["T4"], driver=390)
+    state["nvidia_driver"]["loaded"].update(references=3, holders=["nvidia_modeset", "nvidia_uvm"])
+    state["nvidia_driver"]["persistence"]["running"] = True
+    _, stage, problems = driver_plan(state, nvidia_driver_replace=True)
+    assert problems == []
+    assert (stage["action"], stage["params"]["branch"]) == ("replace", 470)
+
+
+@pytest.mark.parametrize(("cards", "wish", "part"), [
+    (["K80", "H100"], "auto", "No one stack serves all GPUs"),
+    (["T4", "H100"], "cu113", "Stack cu113 has no code for H100"),
+    (["K80", "L4"], "auto", "No driver drives all GPUs"),
+])  # fmt: skip
+def test_mixed_cards_that_nothing_serves(cards: list[str], wish: str, part: str) -> None:
+    _, _, problems = driver_plan(gpu_host(cards=cards), codetr_stack=wish)
+    (problem,) = problems
+    assert part in problem["what"]
+    assert "provision_ignore_gpus" in problem["way_out"] or "codetr_stack=modern" in problem["way_out"]
+
+
+@pytest.mark.parametrize("ignored", ["10de:102d", "102D", "0000:00:1e.0"])
+def test_a_card_that_is_left_out_does_not_count(ignored: str) -> None:
+    made, stage, problems = driver_plan(gpu_host(cards=["K80", "L4"]), provision_ignore_gpus=[ignored])
+    assert (problems, made["stack"], stage["params"]["branch"]) == ([], "cu113", 535)
+
+
+def test_mixed_cards_that_one_stack_serves() -> None:
+    made, stage, problems = driver_plan(gpu_host(cards=["T4", "H100"]))
+    assert (problems, made["stack"], stage["params"]["branch"]) == ([], "modern", 580)
+
+
+def test_a_driver_from_outside_is_kept_and_called_not_ours() -> None:
+    state = gpu_host(cards=["H200"], driver=580, whose="outside")
+    state["nvidia_driver"]["kernels"].update(ours=False, known={})
+    _, stage, problems = driver_plan(state)
+    assert (stage["action"], problems) == ("keep", [])
+    assert "not ours" in stage["reason"]
+
+
+def test_a_container_with_a_gpu_and_no_driver_is_told_where_it_belongs() -> None:
+    state = gpu_host(cards=["T4"])
+    state["machine"]["container"] = "docker"
+    state["nvidia_driver"]["kernels"].update(ours=False, known={})
+    _, _, problems = driver_plan(state)
+    (problem,) = problems
+    assert "its driver belongs on the machine beneath" in problem["what"]
+
+
+@pytest.mark.parametrize(("wishes", "action", "part"), [
+    ({}, "skip", "no NVIDIA GPU on the PCI bus"),
+    ({"nvidia_driver_without_gpu": True}, "install", "asked for without a GPU"),
+    ({"nvidia_driver_without_gpu": True, "nvidia_driver_manage": False}, "skip", "nvidia_driver_manage is false"),
+    ({"codetr_stack": "cpu"}, "skip", "no NVIDIA GPU"),
+])  # fmt: skip
+def test_a_host_without_a_gpu(wishes: dict[str, Any], action: str, part: str) -> None:
+    _, stage, problems = driver_plan(gpu_host(), **wishes)
+    assert (stage["action"], problems) == (action, [])
+    assert part in stage["reason"]
+
+
+def test_a_finished_host_waits_for_a_restart_or_restarts_when_told() -> None:
+    state = gpu_host(cards=["T4"], driver=470)
+    state["nvidia_driver"]["loaded"]["version"] = "470.239.06"
+    _, stage, _ = driver_plan(state)
+    assert stage["action"] == "keep"
+    assert "Driver/library version mismatch" in stage["waits"][0]
+    assert "provision_reboot=true" in stage["waits"][1]
+    _, stage, _ = driver_plan(state, provision_reboot=True)
+    assert stage["action"] == "restart"
+    state["connection"] = "local"
+    _, stage, _ = driver_plan(state, provision_reboot=True)
+    assert stage["action"] == "keep"
+    assert "by hand" in stage["waits"][1]
+
+
+def test_nouveau_has_the_gpu_until_a_restart() -> None:
+    state = gpu_host(cards=["T4"], driver=470)
+    state["nvidia_driver"].update(loaded=None, nouveau={"loaded": True, "off": ""})
+    _, stage, _ = driver_plan(state)
+    assert stage["action"] == "keep"
+    assert "nouveau has the GPU" in stage["waits"][0]
+
+
+def test_an_installed_module_is_loaded_without_a_restart() -> None:
+    state = gpu_host(cards=["T4"], driver=470)
+    state["nvidia_driver"]["loaded"] = None
+    _, stage, problems = driver_plan(state)
+    assert (stage["action"], problems) == ("load", [])
+
+
+def test_a_vgpu_is_not_given_a_driver_that_cannot_drive_it() -> None:
+    state = gpu_host(cards=["A10"])
+    state["gpus"][0]["virtual"] = True
+    _, _, problems = driver_plan(state)
+    (problem,) = problems
+    assert "handed out by a hypervisor" in problem["what"]
+
+
+def test_only_warnings_for_the_host_do_not_wave_a_stack_through() -> None:
+    _, _, problems = driver_plan(gpu_host(cards=["H100"], driver=580), codetr_stack="cu113", preflight_only_warn=True)
+    (problem,) = problems
+    assert problem["stage"] == "stack"
+
+
+def test_the_distribution_has_no_such_branch() -> None:
+    _, _, problems = driver_plan(gpu_host("debian12", ["T4"]), nvidia_driver_branch="510")
+    (problem,) = problems
+    assert "has no packages of driver 510" in problem["what"]
+
+
+CASES = st.fixed_dictionaries({
+    "system": st.sampled_from(sorted(SYSTEMS)),
+    "cards": st.lists(st.sampled_from(sorted(CARDS)), max_size=3),
+    "driver": st.sampled_from([None, *VERSIONS]),
+    "whose": st.sampled_from(["distribution", "nvidia", "other", "runfile", "outside"]),
+    "extra": st.sampled_from([None, NEW_KERNEL]),
+    "secure": st.sampled_from([None, False, True]),
+    "loaded": st.sampled_from(["same", "older", "none"]),
+    "wishes": st.fixed_dictionaries({
+        "codetr_stack": st.sampled_from(["auto", "cpu", "cu113", "modern"]),
+        "nvidia_driver_branch": st.sampled_from(["auto", "470", "535", "580"]),
+        "nvidia_driver_source": st.sampled_from(["auto", "distribution", "nvidia", "runfile"]),
+        "nvidia_driver_replace": st.booleans(),
+        "nvidia_driver_without_gpu": st.booleans(),
+        "provision_reboot": st.booleans(),
+    }),
+})  # fmt: skip
+
+
+def host_of(case: dict[str, Any]) -> dict[str, Any]:
+    state = gpu_host(case["system"], case["cards"], driver=case["driver"], whose=case["whose"], extra_kernel=case["extra"])
+    here = state["nvidia_driver"]
+    here["kernels"]["secure_boot"] = case["secure"]
+    if here["loaded"] and case["loaded"] == "none":
+        here["loaded"] = None
+    elif here["loaded"] and case["loaded"] == "older":
+        here["loaded"]["version"] = here["loaded"]["version"].split(".")[0] + ".0.1"
+    return state
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(CASES)
+def test_what_holds_for_every_host(case: dict[str, Any]) -> None:
+    state = host_of(case)
+    made, stage, problems = driver_plan(state, **case["wishes"])
+    touched = not problems and stage["todo"]
+    branch = stage["params"].get("branch") if touched and stage["action"] in ("install", "replace", "repair") else None
+    # A refusal always names a way out, in whole sentences.
+    for item in problems:
+        assert item["what"].endswith("."), item
+        assert item["way_out"].endswith("."), item
+        assert len(item["way_out"]) > 20
+    # Never a downgrade, never a branch that a card of the host cannot be driven by, never a change that nobody asked for.
+    if branch is not None and case["driver"] is not None:
+        assert branch >= case["driver"]
+        assert case["wishes"]["nvidia_driver_replace"] or stage["action"] == "repair"
+    if branch is not None:
+        assert all(works(name, branch) for name in case["cards"])
+        assert stage["params"]["choices"]
+    if stage["action"] == "replace" and not problems:
+        assert case["whose"] not in ("runfile", "outside")
+    # Secure boot is never met with a module that it would refuse.
+    if branch is not None and case["secure"] and case["cards"]:
+        assert all(each["how"] == "prebuilt" for each in stage["params"]["sets"])
+    # A restart is only ever done when it was allowed.
+    if stage["action"] == "restart":
+        assert case["wishes"]["provision_reboot"]
+    # Nothing happens to hosts without a GPU unless it was asked for.
+    if not case["cards"] and not case["wishes"]["nvidia_driver_without_gpu"]:
+        assert not touched
+    if made["stack"] == "cpu" and case["cards"]:
+        assert not touched
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(CARDS)), st.sampled_from(sorted(SYSTEMS)))
+def test_the_plan_of_a_host_that_got_what_was_planned_is_empty(name: str, system: str) -> None:
+    before = gpu_host(system, [name])
+    _, stage, problems = driver_plan(before)
+    assert problems == []
+    branch = stage["params"]["branch"]
+    after = gpu_host(system, [name])
+    from driverfacts import bring
+
+    bring(after, f"{branch}.256.02", stage["params"]["source"], list(after["nvidia_driver"]["kernels"]["known"]))
+    _, again, problems = driver_plan(after)
+    assert (again["action"], problems, again["waits"]) == ("keep", [], [])
