@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hostfacts import bare, plan, wanted
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build, nvidia_driver, stack
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Stage
+from hostfacts import bare, known, plan, wanted
 
 SYSTEMS = {
     "debian11": ("debian", "11", "bullseye", "5.10.0-32-cloud-amd64", "cloud-amd64"),
@@ -50,6 +52,8 @@ CARDS = {
     "RTX 5090": ("2b85", "12.0", 570, 9999),
     "RTX PRO 6000": ("2bb1", "12.0", 570, 9999),
 }
+WISHES: dict[str, dict[str, Any]] = {}
+BARE: dict[str, Any] = {}
 VERSIONS = {
     390: "390.157", 450: "450.248.02", 470: "470.256.02", 535: "535.261.03", 550: "550.163.01", 580: "580.159.04", 595: "595.71.05",
 }  # fmt: skip
@@ -87,7 +91,9 @@ def gpu_host(
 ) -> dict[str, Any]:
     """A virtual machine with GPUs, its own kernel, apt sources, and a driver that works when one is named."""
     id_, version, codename, release, flavour = SYSTEMS[system]
-    state = copy.deepcopy(bare(wished or wanted()))
+    if wished is None and not BARE:
+        BARE.update(bare(wanted()))
+    state = copy.deepcopy(BARE if wished is None else bare(wished))
     state["os"].update(id=id_, version=version, codename=codename, name=f"{id_.capitalize()} {version} ({codename})")
     state["machine"]["kernel"] = release
     state["gpus"] = [card(CARDS[name][0], f"0000:00:{30 + number:02x}.0") for number, name in enumerate(cards or [])]
@@ -132,3 +138,14 @@ def driver_plan(state: dict[str, Any], **wishes: Any) -> tuple[dict[str, Any], d
     made = plan(state, wanted(**wishes))
     problems = [item for item in made["problems"] if item["stage"] in ("nvidia_driver", "preflight", "stack")]
     return made, made["stages"]["nvidia_driver"], problems
+
+
+def driver_stage(state: dict[str, Any], **wishes: Any) -> tuple[Stage, list[dict[str, str]]]:
+    """Stack and driver alone, for tables of many thousands of hosts: the stage, and all that stands against the two."""
+    wished = WISHES.setdefault(repr(sorted(wishes.items())), wanted(**wishes))
+    catalog = known(wished)
+    name, _, problems = stack.choose(state, wished, catalog)
+    cards = stack.considered(state, wished, catalog)
+    ctx = build.context(wished, catalog, name, state["user"]["owner"], cards, stack.no_gpu(state), bool(problems))
+    stage = nvidia_driver.plan(state, wished, ctx)
+    return stage, [*problems, *stage.problems]

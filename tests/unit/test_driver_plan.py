@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus
-from driverfacts import CARDS, SYSTEMS, VERSIONS, driver_plan, gpu_host
+from driverfacts import CARDS, SYSTEMS, VERSIONS, driver_plan, driver_stage, gpu_host
 from hostfacts import known, wanted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -360,3 +360,53 @@ def test_the_plan_of_a_host_that_got_what_was_planned_is_empty(name: str, system
     bring(after, f"{branch}.256.02", stage["params"]["source"], list(after["nvidia_driver"]["kernels"]["known"]))
     _, again, problems = driver_plan(after)
     assert (again["action"], problems, again["waits"]) == ("keep", [], [])
+
+
+def test_an_image_is_baked_where_apt_has_its_lists_and_no_kernel_is_installed() -> None:
+    state = gpu_host()
+    state["machine"]["container"] = "podman"
+    state["nvidia_driver"].update(kernel_packages={}, candidates={"dkms": ["3.0.10"]})
+    state["nvidia_driver"]["kernels"].update(ours=False, known={})
+    _, stage, problems = driver_plan(state, nvidia_driver_without_gpu=True)
+    assert problems == []
+    assert "linux-headers-amd64" in stage["params"]["choices"][0]["packages"]
+
+
+def expected(name: str, driver: int | None, wish: str, secure: bool, old_kernel: bool, system: str) -> str:
+    """What must become of a host with one card: keep, install or refuse; worked out from tables of this test alone."""
+    capability = gpus.number(CARDS[name][1])
+    stack = wish if wish != "auto" else "cu113" if capability <= (8, 9) else "modern"
+    if stack == "cpu":
+        return "skip"
+    if (stack == "cu113" and capability > (8, 9)) or (stack == "modern" and capability < (5, 0)):
+        return "refuse"
+    if driver is not None:
+        least = 450 if stack == "cu113" else 570 if capability >= (10, 0) else 525
+        return "keep" if driver >= least else "refuse"
+    if stack == "modern" and capability < (7, 5) and works(name, 580):
+        return "either"
+    if secure:
+        return "refuse" if system.startswith("debian") else "either"
+    return "install" if old_kernel else "either"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_whole_table(system: str) -> None:
+    """Every card x driver x secure boot x kernel age x stack, on one system: 6,336 hosts."""
+    wrong = []
+    for name, driver, secure, extra, wish in itertools.product(
+        CARDS, [None, *VERSIONS], (None, False, True), (None, NEW_KERNEL), ("auto", "cpu", "cu113", "modern")
+    ):
+        if driver is not None and not works(name, driver):
+            continue
+        state = gpu_host(system, [name], driver=driver, extra_kernel=extra)
+        state["nvidia_driver"]["kernels"]["secure_boot"] = secure
+        stage, problems = driver_stage(state, codetr_stack=wish)
+        got = "refuse" if problems else stage.action
+        want = expected(name, driver, wish, bool(secure), extra is None, system)
+        if got != want and not (want == "either" and got in ("install", "refuse")):
+            wrong.append((name, driver, secure, extra, wish, got, want, stage.reason, problems))
+        for item in problems:
+            if not item["way_out"].endswith("."):
+                wrong.append((name, item))
+    assert wrong[:3] == []

@@ -262,7 +262,10 @@ def test_python_3_8_imports_every_probe_and_compiles_every_module() -> None:
         "import importlib, pathlib, sys\n"
         f"for name in {probes!r}: importlib.import_module('ansible_collections.codetr.provision.plugins.module_utils.probe.' + name)\n"
         f"for path in pathlib.Path({str(ROOT / 'plugins' / 'modules')!r}).glob('*.py'): compile(path.read_bytes(), str(path), 'exec')\n"
-        "from ansible_collections.codetr.provision.plugins.module_utils.probe import base, host\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.probe import base, capture, host, nvidia_driver\n"
+        "found = nvidia_driver.probe(capture.Recorder(), {'always': True, 'candidates': ['dkms'], 'files': [], 'deep': True})\n"
+        "nvidia_present.find(found, []), nvidia_present.closure(found)\n"
         "print(sys.version_info[:2], sorted(base.probe(host.Host(), {'paths': ['/'], 'apt': ['git']}))[0])\n"
     )
     done = subprocess.run(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_sets
+from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_repository, nvidia_sets
 from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_keep import Keeping
 from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan import HOLD_FILE, NOUVEAU_FILE, before_of
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 
-APT: tuple[str, ...] = ()
+# For NVIDIA's repository and its runfile; a distribution's own packages need nothing.
+APT = ("aria2", *nvidia_repository.APT)
 
 
 def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import apt_sources, gpus, nvidia_repository, nvidia_sets, nvidia_ways
+from ansible_collections.codetr.provision.plugins.module_utils.plan import (
+    apt_sources,
+    gpus,
+    nvidia_present,
+    nvidia_repository,
+    nvidia_sets,
+    nvidia_ways,
+)
 from ansible_collections.codetr.provision.plugins.module_utils.plan import stack as stacks
 from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan import (
     CPU_WAY_OUT,
     NOUVEAU_WAITS,
     PACKAGE_BYTES,
     RUNFILE_BYTES,
-    SOURCES,
     Planning,
 )
 
@@ -75,7 +81,9 @@ class Installing(Planning):
 
     def _choice(self, each: dict[str, Any]) -> dict[str, Any]:
         """A set as codetr_apt_choose takes it: everything that is asked for by name."""
-        daemon = self.cards and self.wishes["nvidia_driver_persistence"] and self.state["os"]["id"] == "debian"
+        # NVIDIA's installer brings a daemon of its own, without a unit.
+        asked = each["how"] != "runfile" and self.wishes["nvidia_driver_persistence"]
+        daemon = asked and self.cards and self.state["os"]["id"] == "debian"
         names = [*each["packages"], *each["headers"], *(["nvidia-persistenced"] if daemon else [])]
         return {"packages": names, "lead": each["lead"], "branch": str(each["branch"]), "suite": each["suite"] or ""}
 
@@ -95,10 +103,10 @@ class Installing(Planning):
             )
             return None, [], ""
         open_ = self._open()
+        # Over a driver that came by NVIDIA's installer, packages would break both.
+        auto = ("runfile",) if self.have and self.have["whose"] == nvidia_present.RUNFILE else ("distribution", "nvidia")
         for branch in runs:
-            for source in SOURCES if wish == "auto" else (wish,):
-                if source == "runfile" and wish == "auto":
-                    continue
+            for source in auto if wish == "auto" else (wish,):
                 usable, why = self._usable(self._sets(source, branch, open_), self.kernels)
                 if usable:
                     # Of the branch itself, only what it comes from instead is worth a word.
@@ -177,7 +185,7 @@ class Installing(Planning):
 
     def _headers_gone(self, each: dict[str, Any]) -> list[str]:
         known = self.driver["candidates"]
-        return [name for name in each["headers"] if name not in known and nvidia_sets.release_number(name[len("linux-headers-") :])]
+        return [name for name in each["headers"] if name not in known and nvidia_sets.EXACT_HEADERS.match(name)]
 
     def _way_out(self, kinds: set[str], branch: int) -> str:
         system, boot = self.state["os"], self.driver["kernels"]
@@ -229,20 +237,32 @@ class Installing(Planning):
             names = "nvidia-* libnvidia-* cuda-drivers* libcuda1 cuda-compat*"
             params["repository"] = nvidia_repository.params(self.state, self.wishes, self.ctx, found, "nvidia_driver", 600, names)
             stage.needs = list(params["repository"]["needs"])
+            stage.apt = self._lacking("aria2", *nvidia_repository.APT)
             stage.stand_in = bool(params["repository"]["key"].get("stand_in"))
         elif source == "runfile":
             record = self.ctx.artifacts[self.table["runfile"][branch]["record"]]
             installer = f"{self.ctx.prefix}/cache/{record['urls'][0].rsplit('/', 1)[-1]}"
-            params.update(record=record, installer=installer, arguments=self._arguments())
+            params.update(record=record, installer=installer, unpacked=self._unpacked(), arguments=self._arguments())
             stage.needs = [{"url": url, "why": "the driver's installer"} for url in record["urls"]]
+            stage.apt = self._lacking("aria2", "ca-certificates")
             stage.disk.append({"path": self.ctx.prefix, "bytes": record.get("size") or 300_000_000})
             stage.stand_in = bool(record.get("stand_in"))
 
+    def _lacking(self, *names: str) -> list[str]:
+        return [name for name in names if self.state["apt"].get(name) is None]
+
+    def _unpacked(self) -> str:
+        """The folder in which the installer unpacks itself, of its own, so that nothing stays of one that was killed."""
+        return f"{self.ctx.prefix}/cache/nvidia-driver"
+
     def _arguments(self) -> list[str]:
-        """NVIDIA's installer, silent and headless; DKMS, so that the next kernel gets a module too."""
+        """NVIDIA's installer, silent and headless; DKMS, so that the next kernel gets a module too.
+
+        Without ``--no-drm`` it ends by loading nvidia-drm, and fails where that cannot be: nouveau has the GPU, or there is none.
+        """
         kernel = self.kernels[-1] if self.kernels else ""
         named = [f"--kernel-name={kernel}", f"--kernel-source-path=/lib/modules/{kernel}/build"] if kernel else []
         return [
-            "--silent", "--dkms", "--no-x-check", "--no-nouveau-check", "--no-opengl-files", "--no-install-compat32-libs",
-            f"--tmpdir={self.ctx.prefix}/cache", *named,
+            "--silent", "--dkms", "--no-drm", "--no-x-check", "--no-nouveau-check", "--no-opengl-files", "--no-install-compat32-libs",
+            f"--tmpdir={self._unpacked()}", *named,
         ]  # fmt: skip

@@ -64,6 +64,8 @@ class Planning:
         if self.remembered.get("runfile") or new & there:
             return True
         before = json.loads(self.driver["files"].get(before_of(self.ctx)) or "null")
+        if before and before.get("runfile"):
+            return False
         return self.half and (not before or not there or bool(there - set(before["installed"])))
 
     def _skip(self, reason: str) -> Stage:

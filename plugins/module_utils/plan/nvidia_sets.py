@@ -7,6 +7,8 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.probe.kernels import expand, flavours
 
+# Those of one release; a metapackage follows the newest.
+EXACT_HEADERS = re.compile(r"linux-headers-\d")
 PLACEHOLDER = re.compile(r"\{(series|branch|flavour|kernel|-open|open-)\}")
 
 
