@@ -13,7 +13,7 @@ name: codetr_settle
 short_description: Read a stage back after its role has worked, and write its receipt
 description:
   - Fails, and says what is left, when the host still differs from the stage.
-  - Where only a restart is left that the wishes allow, it writes nothing and returns C(restart).
+  - Where only a restart is left that the wishes allow, it writes nothing and returns C(restart). Where they do not, it says what waits.
 options:
   stage:
     description: The stage's name.
@@ -75,4 +75,5 @@ class ActionModule(PlanningAction):
         answer = self._execute_module("codetr.provision.codetr_receipt", args, task_vars=variables)
         if answer.get("failed"):
             raise AnsibleActionFail(f"The receipt of stage {name} could not be written: {answer.get('msg', answer)}")
-        return {**result, "changed": True, "restart": False, "settled": name, "receipt": receipt}
+        told = [f"{variables.get('inventory_hostname')}: {text}" for text in now["waits"]]
+        return {**result, "changed": True, "restart": False, "settled": name, "receipt": receipt, **({"warnings": told} if told else {})}

@@ -38,9 +38,9 @@ class ActionModule(PlanningAction):
         spec = {"stage": {"type": "str", "required": True, "choices": list(build.STAGES)}, "judge": {"type": "bool", "default": True}}
         judge = self.validate_argument_spec(argument_spec=spec)[1]["judge"]
         name = self._task.args["stage"]
-        made = variables.get(PLAN_VARIABLE)
-        if not isinstance(made, dict) or "plan" not in made:
-            made = self.make_plan(variables, alone=name)
+        shared = variables.get(PLAN_VARIABLE)
+        alone = not isinstance(shared, dict) or "plan" not in shared
+        made: dict[str, Any] = self.make_plan(variables, alone=name) if alone else dict(shared or {})
         plan = made["plan"]
         # Alone, a role answers for itself and for the host; in the whole site a plan with any problem never gets this far.
         problems = [item for item in plan["problems"] if item["stage"] in (name, *build.ALWAYS)]
@@ -49,6 +49,10 @@ class ActionModule(PlanningAction):
         stage = plan["stages"][name]
         handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}
         result.update(handed, changed=stage["todo"], todo=stage["todo"], stage=stage, stack=plan["stack"])
+        # In the whole site codetr_plan has said it already.
+        told = [f"{variables.get('inventory_hostname')}: {text}" for text in (*stage["warnings"], *stage["waits"])] if alone else []
+        if told:
+            result["warnings"] = told
         if stage["todo"]:
             result["diff"] = {
                 "before_header": name,

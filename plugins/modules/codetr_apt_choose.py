@@ -9,7 +9,7 @@ short_description: Find the first of several sets of packages that apt can insta
 description:
   - Lets apt-get simulate each set and changes nothing. When none can be installed, the message has apt's own reasons for each.
   - A set whose O(sets[].lead) is of another driver branch is passed over, since a package of an ended branch may stand for the next one.
-  - A set that would remove anything but older driver packages is passed over too.
+  - A set that would remove anything but older driver packages, or change another package that is held, is passed over too.
 options:
   sets:
     description: The sets, best first.
@@ -35,7 +35,7 @@ options:
         type: str
         default: ""
   replaceable:
-    description: Regular expression on whole names of packages that may be removed.
+    description: Regular expression on whole names of packages that may be removed, or changed although they are held.
     type: str
     required: true
 author: codetr-provision
@@ -112,6 +112,10 @@ def judge(each: dict, replaceable: str) -> dict:
     strange = [name for name in remove if not re.fullmatch(replaceable, name)]
     if strange:
         return {"why": "it would remove " + ", ".join(strange)}
+    held = [name.partition(":")[0] for name in run(["apt-mark", "showhold"])[1].split()]
+    others = [name for name in held if name in install and not re.fullmatch(replaceable, name)]
+    if others:
+        return {"why": "it would change what is held: " + ", ".join(others)}
     if each["lead"]:
         version = install.get(each["lead"]) or run(["dpkg-query", "-W", "-f", "${Version}", each["lead"]])[1]
         if not re.match(r"(?:\d+:)?" + re.escape(each["branch"]) + r"\.", version):

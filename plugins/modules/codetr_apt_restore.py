@@ -71,6 +71,7 @@ def main() -> None:
         if name in found and not found[name]["auto"] and name not in module.params["named"]
     }
     wanted = sorted(name for name in set(module.params["new"]) - set(kept) if name in found or name in rest)
+    _refuse_essential(module, wanted)
     removable = _removable(module, wanted, kept)
     marks = sorted(name for name in module.params["auto"] if name in found and not found[name]["auto"])
     changed = bool(removable or marks)
@@ -81,6 +82,17 @@ def main() -> None:
     if marks:
         _run(module, ["apt-mark", "auto", *marks], "apt-mark could not restore the marks")
     module.exit_json(changed=changed, removed=removable, kept=kept)
+
+
+def _refuse_essential(module: AnsibleModule, wanted: list) -> None:
+    """End where a package is named that no driver brings: what says what was new cannot be true."""
+    known = dpkg.paragraphs(Host())
+    wrong = [name for name in wanted if known[name].get("Essential") == "yes"]
+    if wrong:
+        module.fail_json(
+            msg="By what was written down at the installation, it brought packages that no system is without ({0}). That cannot be, and "
+            "no package was removed. Remove the driver's packages by hand, and then its receipt.".format(", ".join(wrong[:5]))
+        )
 
 
 def _removable(module: AnsibleModule, wanted: list, kept: dict) -> list:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus
+from ansible_collections.codetr.provision.plugins.module_utils.plan import stack as stacks
 from driverfacts import CARDS, SYSTEMS, VERSIONS, driver_plan, driver_stage, gpu_host
 from hostfacts import known, wanted
 from hypothesis import HealthCheck, given, settings
@@ -410,3 +411,15 @@ def test_the_whole_table(system: str) -> None:
             if not item["way_out"].endswith("."):
                 wrong.append((name, item))
     assert wrong[:3] == []
+
+
+def test_a_card_can_need_a_newer_driver_than_the_stack():
+    """CUDA 12 runs from 525 on, and on Blackwell from 570, the first branch that drives it."""
+    stack = known(wanted())["stacks"]["modern"]
+    hopper, blackwell = {"capability": "9.0"}, {"capability": "10.0"}
+    assert stacks.variant_for(stack, [hopper], "525.60.13")["cuda"] == "12"
+    assert stacks.variant_for(stack, [blackwell], "565.57.01") is None
+    assert stacks.variant_for(stack, [hopper, blackwell], "565.57.01") is None
+    assert stacks.variant_for(stack, [blackwell], "570.86.10")["cuda"] == "12"
+    assert stacks.variant_for(stack, [hopper, blackwell], "580.65.06")["cuda"] == "13.0"
+    assert (stacks.least_driver(stack, [hopper]), stacks.least_driver(stack, [blackwell])) == ("525", "570")

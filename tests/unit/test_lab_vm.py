@@ -45,7 +45,7 @@ def test_only_what_qemu_allocated_is_searched(vm: ModuleType) -> None:
         "55aa00000000-55aa00001000 r--p 00000000 fe:00 12 /usr/bin/qemu-system-x86_64\n"
         "55aa00001000-55aa00002000 rw-p 00001000 fe:00 12 /usr/bin/qemu-system-x86_64\n"
         "55ab00000000-55ab00100000 rw-p 00000000 00:00 0 [heap]\n"
-        "7f0000000000-7f0060000000 rw-p 00000000 00:00 0\n"
+        "7f0000000000-7f00a0000000 rw-p 00000000 00:00 0\n"
         "7f0070000000-7f0070001000 r--p 00000000 00:00 0\n"
     )
     assert vm.areas(maps) == [(0x55AB00000000, 0x55AB00100000)]

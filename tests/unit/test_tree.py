@@ -44,6 +44,37 @@ def test_each_role_is_whole(role):
     assert list((ROOT / "molecule" / role / "tests").glob("test_*.py"))
 
 
+def tasks_of(nodes):
+    """Every task of a tasks file, those in blocks too."""
+    for node in nodes or []:
+        yield node
+        for part in ("block", "rescue", "always"):
+            yield from tasks_of(node.get(part))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_result_of_one_task_hides_another_tasks_variable(role):
+    """What is registered or set as a fact stays for all that follows, and wins over a task's own vars of the same name."""
+    paths = [path for folder in ("tasks", "handlers") for path in (ROOT / "roles" / role / folder).glob("*.yml")]
+    tasks = [task for path in paths for task in tasks_of(yaml.safe_load(path.read_text()))]
+    vars_file = ROOT / "roles" / role / "vars" / "main.yml"
+    own = set(yaml.safe_load(vars_file.read_text()) or {}) if vars_file.exists() else set()
+    own |= {name for task in tasks for name in task.get("vars", {})}
+    stay = {name for task in tasks for name in task.get("ansible.builtin.set_fact", {})} | {task.get("register") for task in tasks}
+    assert sorted(stay & own) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "molecule").glob("*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_each_step_of_a_scenario_has_its_playbook(path):
+    """Molecule passes over a side effect without one."""
+    config = yaml.safe_load(path.read_text()) or {}
+    steps = [step.split() for step in config.get("scenario", {}).get("test_sequence", [])]
+    for step, *files in steps:
+        if step == "side_effect":
+            default = config["ansible"]["playbooks"]["side_effect"]
+            assert [name for name in files or [default] if not (path.parent / name).is_file()] == []
+
+
 def test_no_knob_is_set_in_group_vars():
     assert yaml.safe_load((ROOT / "inventory" / "group_vars" / "all.yml").read_text()) is None
 

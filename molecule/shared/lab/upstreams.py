@@ -15,7 +15,12 @@ from typing import Any
 
 from lab.settings import LabError
 
-MODULES = ("conda", "codetr", "cuda", "data", "weights")
+MODULES = ("conda", "codetr", "cuda", "data", "nvidia", "weights")
+# What the lab always makes itself, and why.
+OWN = {
+    "data": "the lab's data is always its own small set",
+    "nvidia": "the lab's hosts have no GPU, so what is to drive one is always the lab's own",
+}
 SECONDS = 4.0
 FORCE = "CODETR_LAB_FORCE_STANDINS"
 REPOSITORY = "CODETR_LAB_REPO"
@@ -68,8 +73,8 @@ def knock(url: str, seconds: float = SECONDS) -> str | None:
 
 def forced(module: str, environment: Mapping[str, str]) -> str | None:
     """Return why module's part is served by the lab without asking upstream, or None."""
-    if module == "data":
-        return "the lab's data is always its own small set"
+    if module in OWN:
+        return OWN[module]
     if module == "codetr" and environment.get(REPOSITORY):
         return f"{REPOSITORY} names a checkout"
     if environment.get(FORCE) not in (None, "", "0"):

@@ -15,14 +15,14 @@ ORIGINS = (("nvidia", r"@nvidia\.com|cudatools"), ("distribution", r"@(?:[\w-]+\
 
 
 def paragraphs(host: Host) -> dict[str, dict[str, str]]:
-    """Every package that dpkg knows, by name: its fields ``Status``, ``Version``, ``Maintainer``, ``Architecture``."""
+    """Every package that dpkg knows, by name: its fields ``Status``, ``Version``, ``Maintainer``, ``Architecture``, ``Essential``."""
     return host.once("dpkg", lambda: _paragraphs(host.read(STATUS, LIMIT) or ""))
 
 
 def _paragraphs(text: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for block in text.split("\n\n"):
-        fields = dict(re.findall(r"^(Package|Status|Version|Maintainer|Architecture): (.*)$", block, re.M))
+        fields = dict(re.findall(r"^(Package|Status|Version|Maintainer|Architecture|Essential): (.*)$", block, re.M))
         name = fields.pop("Package", "")
         if not name or (name in found and fields.get("Architecture") not in ("amd64", "all")):
             continue

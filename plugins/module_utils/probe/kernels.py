@@ -7,7 +7,10 @@ from typing import Any
 
 from .host import Host
 
-SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+EFI_VARIABLE = "/sys/firmware/efi/efivars/{}"
+SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+# Either of these set makes Linux take secure boot to be off: drivers/firmware/efi/libstub/secureboot.c. The second is shim's.
+OVERRIDES = ("SetupMode-8be4df61-93ca-11d2-aa0d-00e098032b8c", "MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23")
 # The keys that DKMS signs with, Ubuntu's and then its own.
 MOKS = ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub")
 
@@ -55,8 +58,14 @@ def dependencies(host: Host, release: str) -> str:
 
 
 def _secure_boot(host: Host) -> bool | None:
+    """Whether the kernel insists on signed modules: the firmware's switch, with what overrides it."""
+    switched = _efi(host, SECURE_BOOT)
+    return None if switched is None else switched and not any(_efi(host, name) for name in OVERRIDES)
+
+
+def _efi(host: Host, name: str) -> bool | None:
     # Four bytes of attributes, then the value.
-    text = host.read(SECURE_BOOT)
+    text = host.read(EFI_VARIABLE.format(name))
     return None if not text or len(text) < 5 else text[4] == "\x01"
 
 

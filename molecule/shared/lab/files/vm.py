@@ -20,7 +20,7 @@ DISK = "/srv/disk.img"
 SIZE = "16G"
 GRUB = "/srv/grub.img"
 MONITOR = "/srv/monitor"
-MEMORY = "1536"
+MEMORY = "2560"
 MODULES = ("biosdisk", "ext2", "linux", "normal", "gzio", "zstd")
 # Whatever kernel is installed last: Debian's packages keep these two links.
 BOOT = """\

@@ -1,0 +1,89 @@
+"""The modules that ask apt, with recorded answers in apt's place: which set of packages is taken, and what removal does not touch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.probe import dpkg
+from ansible_collections.codetr.provision.plugins.modules import (
+    codetr_apt_choose,
+    codetr_apt_restore,
+)
+
+REPLACEABLE = "(lib)?nvidia-.*"
+SET = {"packages": ["nvidia-dkms-470-server", "nvidia-utils-470-server"], "lead": "nvidia-utils-470-server", "branch": "470", "suite": ""}
+NEW = "Inst nvidia-dkms-470-server (470.256.02-0ubuntu0.22.04.1 Ubuntu:22.04/jammy [amd64])\n"
+UTILS = "Inst nvidia-utils-470-server (470.256.02-0ubuntu0.22.04.1 Ubuntu:22.04/jammy [amd64])\n"
+
+
+class Apt:
+    """Answers by the first words of a command."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, simulation: str, rc: int = 0, held: str = "", version: str = "") -> None:
+        self.answers = {"apt-get": (rc, simulation), "apt-mark": (0, held), "dpkg-query": (0 if version else 1, version)}
+        self.asked: list[list[str]] = []
+        monkeypatch.setattr(codetr_apt_choose, "run", self.run)
+
+    def run(self, argv: list[str]) -> tuple[int, str]:
+        self.asked.append(argv)
+        return self.answers[argv[0]]
+
+    def judge(self, **more: Any) -> dict[str, Any]:
+        return codetr_apt_choose.judge({**SET, **more}, REPLACEABLE)
+
+
+def test_a_set_that_apt_can_install(monkeypatch: pytest.MonkeyPatch):
+    apt = Apt(monkeypatch, NEW + UTILS + "Remv nvidia-dkms-450-server [450.1]\nConf nvidia-dkms-470-server (470.256.02 x)\n")
+    assert apt.judge(suite="jammy-backports") == {
+        "install": ["nvidia-dkms-470-server", "nvidia-utils-470-server"],
+        "remove": ["nvidia-dkms-450-server"],
+    }
+    assert apt.asked[0][-5:] == ["-t", "jammy-backports", "install", *SET["packages"]]
+
+
+def test_a_set_that_apt_cannot_install_with_apts_reasons(monkeypatch: pytest.MonkeyPatch):
+    said = (
+        "Reading package lists...\nThe following packages have unmet dependencies:\n"
+        " nvidia-dkms-470-server : Depends: nvidia-kernel-source-470 but it is not installable\nE: Unable to correct problems.\n"
+    )
+    why = Apt(monkeypatch, said, rc=100).judge()["why"]
+    assert why == "Unable to correct problems. nvidia-dkms-470-server : Depends: nvidia-kernel-source-470 but it is not installable"
+
+
+@pytest.mark.parametrize(
+    ("simulation", "held", "version", "why"),
+    [
+        (NEW + UTILS + "Remv xserver-xorg-core [2:21.1]\n", "", "", "it would remove xserver-xorg-core"),
+        (NEW + UTILS + "Inst gcc-12 [12.1] (12.3 Ubuntu:22.04 [amd64])\n", "gcc-12:amd64\n", "", "it would change what is held: gcc-12"),
+        (NEW + UTILS.replace("470.256.02", "535.230.02"), "", "", "of branch 470"),
+        (NEW, "", "535.230.02-0ubuntu0.22.04.1", "of branch 470"),
+        (NEW, "", "", "of branch 470"),
+    ],
+)
+def test_what_a_set_is_passed_over_for(monkeypatch: pytest.MonkeyPatch, simulation: str, held: str, version: str, why: str):
+    assert why in Apt(monkeypatch, simulation, held=held, version=version).judge()["why"]
+
+
+def test_held_packages_that_are_the_drivers_own_or_stay_are_no_reason(monkeypatch: pytest.MonkeyPatch):
+    apt = Apt(monkeypatch, NEW + UTILS, held="nvidia-utils-470-server\nlinux-image-generic\n")
+    assert "why" not in apt.judge()
+
+
+def test_removal_refuses_a_record_that_cannot_be_true(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dpkg, "paragraphs", lambda host: {"dpkg": {"Essential": "yes"}, "gcc-12-base": {}})
+    codetr_apt_restore._refuse_essential(None, ["gcc-12-base"])
+
+    class Module:
+        """Only what is called."""
+
+        def fail_json(self, msg: str) -> None:
+            raise SystemExit(msg)
+
+    with pytest.raises(SystemExit, match=r"no system is without \(dpkg\)\. That cannot be, and no package was removed"):
+        codetr_apt_restore._refuse_essential(Module(), ["dpkg", "gcc-12-base"])
+
+
+def test_essential_is_read_from_dpkgs_status():
+    found = dpkg._paragraphs("Package: dpkg\nEssential: yes\nStatus: install ok installed\n\nPackage: gcc\nStatus: install ok installed\n")
+    assert (found["dpkg"].get("Essential"), found["gcc"].get("Essential")) == ("yes", None)
