@@ -9,7 +9,8 @@ short_description: Find the first of several sets of packages that apt can insta
 description:
   - Lets apt-get simulate each set and changes nothing. When none can be installed, the message has apt's own reasons for each.
   - A set whose O(sets[].lead) is of another driver branch is passed over, since a package of an ended branch may stand for the next one.
-  - A set that would remove anything but older driver packages, or change another package that is held, is passed over too.
+  - A set that would remove anything but older driver packages, install another kernel, or change another package that is held, is passed
+    over too.
 options:
   sets:
     description: The sets, best first.
@@ -112,6 +113,9 @@ def judge(each: dict, replaceable: str) -> dict:
     strange = [name for name in remove if not re.fullmatch(replaceable, name)]
     if strange:
         return {"why": "it would remove " + ", ".join(strange)}
+    kernels = [name for name in install if re.match(r"linux-image-(?:unsigned-)?\d", name)]
+    if kernels:
+        return {"why": "it would install another kernel: " + ", ".join(sorted(kernels))}
     held = [name.partition(":")[0] for name in run(["apt-mark", "showhold"])[1].split()]
     others = [name for name in held if name in install and not re.fullmatch(replaceable, name)]
     if others:

@@ -43,6 +43,13 @@ options:
         description: What it means and what to do.
         type: str
         required: true
+  again_on:
+    description: Regular expression on the output of a command that failed only because something else is at work; it is run again.
+    type: str
+  again_for:
+    description: Seconds for which it is run again, every ten.
+    type: int
+    default: 600
 author: codetr-provision
 """
 
@@ -71,6 +78,7 @@ import re
 import shlex
 import subprocess
 import tempfile
+import time
 from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
@@ -78,6 +86,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.as_user import Wo
 
 TAIL_BYTES = 16384
 TAIL_LINES = 20
+PAUSE = 10.0
 
 
 def main() -> None:
@@ -95,6 +104,8 @@ def main() -> None:
                 "default": [],
                 "options": {"pattern": {"type": "str", "required": True}, "say": {"type": "str", "required": True}},
             },
+            "again_on": {"type": "str"},
+            "again_for": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
@@ -102,8 +113,12 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, rc=0, tail=[])
     command = shlex.join(params["argv"])
+    until = time.monotonic() + params["again_for"]
     try:
         done = as_user(params["user"], lambda: execute(params, command), (OSError,))
+        while done["rc"] != 0 and params["again_on"] and re.search(params["again_on"], done["text"]) and time.monotonic() < until:
+            time.sleep(PAUSE)
+            done = as_user(params["user"], lambda: execute(params, command), (OSError,))
     except WorkFailed as failure:
         module.fail_json(msg=f"Could not run {command}: {failure}")
     rc, text = done["rc"], done["text"]

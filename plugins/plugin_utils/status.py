@@ -36,7 +36,7 @@ def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
             "loaded": driver["loaded"],
             "library": driver["library"],
             "packages": driver["packages"],
-            "users": nvidia_present.busy(driver),
+            "users": nvidia_present.busy(driver, len(plan["gpus"])),
             "nouveau": driver["nouveau"],
             "persistence": driver["persistence"],
             "deep": driver["deep"],

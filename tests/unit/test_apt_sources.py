@@ -56,7 +56,7 @@ OTHERS = [
     "deb https://vendor.example/apt bookworm main\n",
     "deb https://vendor.example/debian-tools bookworm main\n",
     "deb http://mirror.example/debian bullseye main\n",
-    "deb http://mirror.example/debian bookworm contrib\n",
+    "deb https://packages.vendor.example/debian/12/prod bookworm main\n",
     "deb-src http://mirror.example/debian bookworm main\n",
     "# deb http://mirror.example/debian bookworm main\n",
 ]
@@ -83,6 +83,31 @@ def test_a_stanza_that_is_not_the_archives_stays_as_it_is(stanza: str):
     both = changed("a.sources", f"{DEB822}\n{stanza}")
     assert both is not None
     assert both.endswith(f"\n{stanza}")
+
+
+def test_what_another_entry_of_the_same_suite_has_is_not_named_twice():
+    """Apt says of a component that is named twice that its target is configured multiple times."""
+    sources = {
+        "/etc/apt/sources.list": "deb http://m/debian bookworm main\ndeb http://m/debian/ bookworm contrib\n"
+        "deb http://m/debian bookworm-updates main\n",
+        "a.list": "deb http://m/debian bookworm non-free non-free-firmware\n",
+    }
+    assert apt_sources.with_components(sources, "bookworm", WANTED) == {
+        "/etc/apt/sources.list": sources["/etc/apt/sources.list"].replace("updates main", "updates main contrib non-free")
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "deb http://mirror.hosting.example/debian/packages bookworm main\n",
+        "deb http://mirror.hosting.example/debian/security bookworm-security main\n",
+        "deb http://m/debian oldstable main\n",
+        "deb http://m/debian stable-updates main\n",
+    ],
+)
+def test_mirrors_and_suites_by_other_names(line: str):
+    assert changed("a.list", line) == line.replace(" main", " main contrib non-free")
 
 
 def test_only_files_that_change_are_named():

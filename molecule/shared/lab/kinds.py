@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import images
-from lab.settings import CACHES, LabError, lab_dir
+from lab.settings import CACHES, DEFAULT_IMAGE, RELEASES, LabError, lab_dir
 
 FILES = Path(__file__).parent / "files"
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -24,11 +24,15 @@ class Kind:
     suffix: str = ""
 
 
-def volumes() -> list[str]:
-    """Make the folders that all hosts share and return podman's arguments for them."""
+def volumes(image: str) -> list[str]:
+    """Make the folders that all hosts of an image's release share and return podman's arguments for them.
+
+    Each release has its own: what apt is downloading belongs to a user of its own, and that has another number in each.
+    """
+    release = next((name for name in RELEASES if name in image and name != DEFAULT_IMAGE), "")
     arguments = []
     for below, inside, owner in CACHES:
-        folder = lab_dir() / below
+        folder = lab_dir() / (f"{below}-{release}" if release else below)
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, owner, owner)
         arguments += ["--volume", f"{folder}:{inside}"]
@@ -43,13 +47,13 @@ def raise_inotify() -> None:
 
 def container(image: str) -> list[str]:
     """Return podman's arguments for a host that is a container. It starts fast, has the machine's boot_id and does not survive a reboot."""
-    return ["--systemd=always", "--shm-size=1g", *volumes(), image]
+    return ["--systemd=always", "--shm-size=1g", *volumes(image), image]
 
 
 def nspawn(image: str) -> list[str]:
     """Return podman's arguments for a host that reboots: systemd-nspawn, in a container that lends it network and disk."""
     return [
-        "--systemd=false", "--privileged", "--cgroupns=private", "--tmpfs=/run", *volumes(),
+        "--systemd=false", "--privileged", "--cgroupns=private", "--tmpfs=/run", *volumes(image),
         "--mount", f"type=image,source={image},destination=/tree,rw=true",
         images.ensure("nspawn"), "sh", "-c", (FILES / "nspawn.sh").read_text(), "nspawn.sh",
         *(f"--bind={inside}" for _, inside, _ in CACHES),

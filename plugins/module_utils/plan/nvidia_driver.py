@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_repository, nvidia_sets
+from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_present, nvidia_repository, nvidia_sets
 from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_keep import Keeping
 from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan import HOLD_FILE, NOUVEAU_FILE, before_of
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
@@ -35,6 +36,8 @@ class _Driver(Keeping):
     def make(self) -> Stage:
         """The stage."""
         stage, wishes = self.stage, self.wishes
+        if self.live and self.have and not self.ours and nvidia_present.libraries_only(self.driver, self.have):
+            self.have, self.libraries = None, self.have
         if self.have:
             stage.version = f"driver {self.have['version'] or 'of unknown version'}"
         if not wishes["nvidia_driver_manage"]:
@@ -46,7 +49,24 @@ class _Driver(Keeping):
         if not self.cards and not wishes["nvidia_driver_without_gpu"]:
             return self._skip(self.ctx.no_gpu)
         if self.have is None:
-            self._install("install", f"there is no driver for {gpus.labels(self.cards)}" if self.cards else "asked for without a GPU")
+            there = f" (of {self.libraries['version']} there are libraries only)" if self.libraries else ""
+            none = f"there is no driver for {gpus.labels(self.cards)}{there}"
+            self._install("install", none if self.cards else "asked for without a GPU")
         else:
             self._with_driver(self.have)
+        self._fabric()
         return stage
+
+    def _fabric(self) -> None:
+        """Where GPUs are joined by NVSwitch, CUDA starts only with the fabric manager, and that must be of the driver's very version."""
+        if not self.live or not self.driver.get("switches"):
+            return
+        packages = self.driver["packages"]
+        have = next((entry["version"] for name, entry in packages.items() if re.fullmatch(r"nvidia-fabricmanager(?:-\d+)?", name)), None)
+        version = (self.have or {}).get("version")
+        if have is None or version is None or version not in have:
+            self.stage.warnings.append(
+                "The GPUs here are joined by NVSwitch: CUDA ends with error 802 until nvidia-fabricmanager runs, of exactly the driver's "
+                f"version, and {f'it is {have}' if have else 'it is not installed'}. Install it from where the driver comes from, and "
+                "enable nvidia-fabricmanager.service."
+            )

@@ -18,8 +18,10 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan 
     NOUVEAU_WAITS,
     PACKAGE_BYTES,
     RUNFILE_BYTES,
+    SOURCES,
     Planning,
 )
+from ansible_collections.codetr.provision.plugins.module_utils.probe.toolkit import names_url
 
 
 class Installing(Planning):
@@ -33,18 +35,35 @@ class Installing(Planning):
         if wanted is not None:
             return [wanted]
         named = self.ctx.stack.get("drivers") or [470]
-        return [branch for branch in named if branch >= least]
+        return [branch for branch in [*self._of_libraries(), *named] if branch >= least]
+
+    def _of_libraries(self) -> list[int]:
+        """The branch that libraries without a driver are of, where it can be installed: what needs them stays."""
+        version = (self.libraries or {}).get("version")
+        if not version or stacks.variant_for(self.ctx.stack, self.cards, version) is None:
+            return []
+        branch = gpus.branch_of(version)
+        drives = all(gpus.drives(branch, gpu) for gpu in self.cards)
+        return [branch] if drives and self._sets("distribution", branch, self._open()) else []
 
     def _install(self, action: str, reason: str, least: int = 0, exact: int | None = None) -> None:
         stage = self.stage
         stage.action, stage.reason = action, reason
         if self.cards and not self.driver["kernels"]["ours"] and not self.wishes["nvidia_driver_without_gpu"] and action != "repair":
             where = f"a {self.container} container" if self.container else "a system whose kernel comes from outside"
+            beneath = (self.driver["loaded"] or {}).get("version")
             stage.problem(
-                f"This is {where}, with {gpus.labels(self.cards)}: its driver belongs on the machine beneath.",
-                f"Install the driver there and hand the GPU in (podman and docker: --gpus all), or else {CPU_WAY_OUT}.",
+                f"This is {where}, with {gpus.labels(self.cards)}: its driver belongs on the machine beneath"
+                + (f", where {beneath} is loaded, and its CUDA library was not handed in." if beneath else "."),
+                f"{'Hand' if beneath else 'Install the driver there and hand'} the GPU in (podman and docker: --gpus all), "
+                f"or else {CPU_WAY_OUT}.",
             )
             return
+        busy = self._busy() if self.live else []
+        if busy:
+            stage.problem(
+                f"A GPU is in use by {', '.join(busy)}, and the driver would change under it.", "End what uses the GPU, then run again."
+            )
         virtual = [gpu for gpu in self.cards if gpu["virtual"]]
         if virtual:
             stage.problem(
@@ -58,12 +77,13 @@ class Installing(Planning):
         version = self.table["branches"].get(branch, "?")
         stage.version = f"driver {branch} (CUDA {version})"
         stage.params = {
-            **self._settings(),
-            "sets": usable,
-            "choices": [self._choice(each) for each in usable],
+            **self._settings(ours=True),
+            "sets": [*usable, *usable] if action == "repair" else usable,
+            "choices": self._choices(action, usable),
             "source": source,
             "branch": branch,
             "kernels": self.kernels,
+            "changes_driver": self.live and self.driver["loaded"] is not None,
         }
         stage.disk = [{"path": "/usr", "bytes": RUNFILE_BYTES if source == "runfile" else PACKAGE_BYTES}]
         self._from(source, branch, usable)
@@ -73,11 +93,19 @@ class Installing(Planning):
         if self.passed:
             stage.reason += f". Passed over: {', '.join(f'{what} ({why})' for what, why in nvidia_ways.passed_over(self.passed))}"
         stage.warnings += [text for text in [nvidia_ways.old_key(self.driver["sources"])] if text]
-        loaded = (self.have or {}).get("loaded")
+        loaded = (self.driver["loaded"] or {}).get("version")
         if self.live and self.driver["nouveau"]["loaded"]:
             self._wait(NOUVEAU_WAITS)
-        elif self.live and loaded and action == "replace":
+        elif self.live and loaded and (action == "replace" or gpus.branch_of(loaded) != branch):
             self._wait(f"the module of {loaded} stays loaded until then")
+
+    def _choices(self, action: str, sets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The sets as codetr_apt_choose takes them. A repair tries to leave the versions of what is there as they are."""
+        plain = [self._choice(each) for each in sets]
+        if action != "repair":
+            return plain
+        there = {name: f"{name}={entry['version']}" for name, entry in self.driver["packages"].items()}
+        return [*({**each, "packages": [there.get(name, name) for name in each["packages"]]} for each in plain), *plain]
 
     def _choice(self, each: dict[str, Any]) -> dict[str, Any]:
         """A set as codetr_apt_choose takes it: everything that is asked for by name."""
@@ -105,8 +133,11 @@ class Installing(Planning):
         open_ = self._open()
         # Over a driver that came by NVIDIA's installer, packages would break both.
         auto = ("runfile",) if self.have and self.have["whose"] == nvidia_present.RUNFILE else ("distribution", "nvidia")
+        sources = auto if wish == "auto" else (wish,)
+        if stage.action == "repair" and self.have and self.have["whose"] in SOURCES:
+            sources = (self.have["whose"],)
         for branch in runs:
-            for source in auto if wish == "auto" else (wish,):
+            for source in sources:
                 usable, why = self._usable(self._sets(source, branch, open_), self.kernels)
                 if usable:
                     # Of the branch itself, only what it comes from instead is worth a word.
@@ -223,6 +254,8 @@ class Installing(Planning):
         if source == "distribution" and system["id"] == "debian" and sets:
             codename = self.table["debian"][system["version"]]["codename"]
             edits = apt_sources.with_components(self.driver["sources"], codename, sets[0]["components"])
+            # Whatever the archive is called here, apt knows the driver by it.
+            edits = {} if edits is None and sets[0]["lead"] in self.driver["candidates"] else edits
             if edits is None:
                 stage.problem(
                     "No apt source of the Debian archive was found on this host, so its components cannot be added.",
@@ -233,7 +266,8 @@ class Installing(Planning):
                 for path, text in (edits or {}).items()
             ]
         elif source == "nvidia":
-            found = [path for path, text in self.driver["sources"].items() if nvidia_repository.base_url(self.wishes) in text]
+            url = f"{nvidia_repository.base_url(self.wishes)}/{nvidia_repository.distribution(self.state)}/x86_64"
+            found = [path for path, text in self.driver["sources"].items() if names_url(text, url, deb822=path.endswith(".sources"))]
             names = "nvidia-* libnvidia-* cuda-drivers* libcuda1 cuda-compat*"
             params["repository"] = nvidia_repository.params(self.state, self.wishes, self.ctx, found, "nvidia_driver", 600, names)
             stage.needs = list(params["repository"]["needs"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus, nvidia_present, nvidia_sets, nvidia_ways
@@ -16,6 +17,9 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan 
     PACKAGE_BYTES,
     SOURCES,
 )
+
+# Signers that every machine with secure boot accepts; all others are a machine's own key, enrolled or not.
+DISTRIBUTIONS_KEYS = r"Canonical Ltd\.|Debian Secure Boot"
 
 
 class Keeping(Installing):
@@ -75,11 +79,6 @@ class Keeping(Installing):
 
     def _replace(self, have: dict[str, Any], reason: str) -> None:
         stage = self.stage
-        busy = nvidia_present.busy(self.driver)
-        if busy:
-            stage.problem(
-                f"A GPU is in use by {', '.join(busy)}, and the driver would change under it.", "End what uses the GPU, then run again."
-            )
         if have["whose"] == nvidia_present.OUTSIDE:
             stage.problem(
                 f"Driver {have['version']} comes {nvidia_present.WHOSE['outside']}; it cannot be replaced from here.",
@@ -90,6 +89,10 @@ class Keeping(Installing):
                 f"Driver {have['version']} came by NVIDIA's installer (runfile); packages over it break both.",
                 "Run `nvidia-uninstall` on the host first, or set nvidia_driver_replace=false to keep it.",
             )
+        by_us = set(self.remembered.get("held", []))
+        held = [name for name in nvidia_present.closure(self.driver) if self.driver["packages"][name]["hold"] and name not in by_us]
+        if held:
+            stage.warnings.append(f"These are held on the host, and change all the same, as nvidia_driver_replace asks: {' '.join(held)}.")
         self._install("replace", reason, least=gpus.branch_of(have["version"]))
 
     def _repair_broken(self, have: dict[str, Any], told: str) -> None:
@@ -105,9 +108,18 @@ class Keeping(Installing):
     def _keep(self, have: dict[str, Any]) -> None:
         stage, name = self.stage, self.ctx.stack["name"]
         works = have["loaded"] is not None and not have["drift"]
+        if self.live and self.driver["library"] is None:
+            self._without_library(have)
+            return
+        if self.half and self.ours and (have["missing"] or not self._all_there()):
+            self._install("repair", "an earlier installation was cut short", exact=gpus.branch_of(have["version"]))
+            return
         if have["missing"]:
             kernels = ", ".join(have["missing"])
-            if self.ours and have["whose"] != nvidia_present.RUNFILE:
+            if self.ours and have["dkms"]:
+                self._complete(have, kernels)
+                return
+            if self.ours:
                 self._install("repair", f"{stage.version} has no module for kernel {kernels}", exact=gpus.branch_of(have["version"]))
                 return
             if self.live and not works:
@@ -118,11 +130,10 @@ class Keeping(Installing):
                     f"{stage.version} has no module for kernel {kernels}, which boots next; it stops working then. "
                     + nvidia_ways.next_kernel(have, self.driver, have["missing"][-1])
                 )
-        if self.half and self.ours:
-            self._install("repair", "an earlier installation was cut short", exact=gpus.branch_of(have["version"]))
-            return
         if self.ours:
             self._configure()
+        if self.half and self.ours and not stage.todo:
+            stage.action, stage.reason = "configure", "an earlier installation was cut short before its receipt was written"
         if self.live:
             self._bring_up(have)
         if self.live and have["whose"] == nvidia_present.OUTSIDE and have["loaded"] is None:
@@ -132,10 +143,28 @@ class Keeping(Installing):
                 f"Load the module where it belongs, or else {CPU_WAY_OUT}.",
             )
 
+    def _all_there(self) -> bool:
+        """Whether an installation that was cut short had brought all that it asked for; then nothing of the driver is touched again."""
+        asked = self.before.get("named")
+        return asked is not None and all(name in self.driver["packages"] for name in asked if re.match(r"(?:lib)?nvidia|cuda", name))
+
+    def _without_library(self, have: dict[str, Any]) -> None:
+        """A driver whose module may work, and that no CUDA program can use."""
+        branch = gpus.branch_of(have["version"])
+        if self.ours:
+            self._install("repair", f"{self.stage.version} lacks its CUDA library", exact=branch)
+            return
+        name = f"libnvidia-compute-{branch}" if self.state["os"]["id"] == "ubuntu" else "libcuda1"
+        self.stage.problem(
+            f"Driver {have['version']}, {nvidia_present.WHOSE[have['whose']]}, has no CUDA library (libcuda.so.1).",
+            f"Install it in the way that the driver came (with the distribution's packages that is {name}), or else {CPU_WAY_OUT}.",
+        )
+
     def _complete(self, have: dict[str, Any], kernels: str) -> None:
         """A driver that nothing is wrong with but a module: its own kind of module for the kernels that lack it, and nothing else."""
         stage, system = self.stage, self.state["os"]
-        what = f"driver {have['version']}, {nvidia_present.WHOSE[have['whose']]}, has no module for kernel {kernels}"
+        whose = "" if self.ours else f", {nvidia_present.WHOSE[have['whose']]},"
+        what = f"driver {have['version']}{whose} has no module for kernel {kernels}"
         each = nvidia_sets.completion(system, self.table, self.driver, have)
         if each is None:
             stage.problem(f"The {what}.", f"{nvidia_ways.next_kernel(have, self.driver, have['missing'][-1])} Or else {CPU_WAY_OUT}.")
@@ -149,7 +178,7 @@ class Keeping(Installing):
             brings = f"{nvidia_ways.listed(each['packages'], 'and')} {'bring' if len(each['packages']) > 1 else 'brings'} one"
         stage.action, stage.reason = "repair", f"{what}; {brings}"
         stage.params = {
-            **self._settings(),
+            **self._settings(ours=self.ours),
             "sets": usable,
             "choices": [{"packages": [*each["packages"], *each["headers"]], "lead": "", "branch": str(each["branch"]), "suite": ""}],
             "source": "distribution",
@@ -157,9 +186,6 @@ class Keeping(Installing):
             "sources": [],
             "repository": None,
             "record": None,
-            # Somebody else's driver is not held, and its daemon stays as it is.
-            "hold_wished": self.ours and self.wishes["nvidia_driver_hold"],
-            "persistence": self.driver["persistence"]["enabled"] or self.driver["persistence"]["running"],
         }
         stage.disk = [{"path": "/usr", "bytes": PACKAGE_BYTES}]
         stage.before = {"kernels without a module": have["missing"]}
@@ -171,7 +197,7 @@ class Keeping(Installing):
         closure = nvidia_present.closure(driver)
         held = {name for name, entry in driver["packages"].items() if entry["hold"]}
         hold, by_us = self.wishes["nvidia_driver_hold"], set(self.remembered.get("held", []))
-        params = self._settings()
+        params = self._settings(ours=True)
         params["hold"] = sorted(set(closure) - held) if hold else []
         params["unhold"] = [] if hold else sorted(by_us & held)
         todo = {
@@ -218,8 +244,9 @@ class Keeping(Installing):
                 )
             elif not stage.todo:
                 stage.action, stage.reason = "load", f"{stage.version} is installed and its module is not loaded"
-                stage.params = self._settings()
+                stage.params = self._settings(ours=self.ours)
 
     def _refused_by_secure_boot(self, module: dict[str, Any]) -> bool:
         boot = self.driver["kernels"]
-        return bool(boot["secure_boot"]) and not module["signed"] and boot["mok"] is not True
+        trusted = re.match(DISTRIBUTIONS_KEYS, module["signed"] or "") is not None
+        return bool(boot["secure_boot"]) and not trusted and boot["mok"] is not True

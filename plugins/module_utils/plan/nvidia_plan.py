@@ -18,8 +18,8 @@ options nouveau modeset=0
 HOLD_TEXT = """\
 // Written by codetr-provision: an upgrade of the driver by itself leaves a library that the loaded module does not fit.
 Unattended-Upgrade::Package-Blacklist {
-  "nvidia-";
-  "libnvidia-";
+  "nvidia-(?!container|docker)";
+  "libnvidia-(?!container)";
   "libcuda1";
   "cuda-drivers";
 };
@@ -51,9 +51,13 @@ class Planning:
         self.receipt = state["receipts"].get("nvidia_driver") or {}
         self.remembered: dict[str, Any] = self.receipt.get("remember") or {}
         self.half = state["inprogress"].get("nvidia_driver") is not None
+        # How a run that has not ended found the host, and what it asked for.
+        self.before: dict[str, Any] = json.loads(self.driver["files"].get(before_of(ctx)) or "{}")
         self.ours = self._is_ours()
         # Branches and sources that come before the one that is taken, and why they are not.
         self.passed: list[tuple[int, str, dict[str, str]]] = []
+        # Libraries of a driver alone, which some programs bring along.
+        self.libraries: dict[str, Any] | None = None
         self.stage = Stage("nvidia_driver", remember=dict(self.remembered), stand_in=bool(self.receipt.get("stand_in")))
         # Module and library meet hardware only where the system's own kernel runs, on a host with a GPU.
         self.live = bool(self.cards) and self.driver["kernels"]["ours"]
@@ -63,8 +67,8 @@ class Planning:
         new, there = set(self.remembered.get("new", [])), set(nvidia_present.core(self.driver))
         if self.remembered.get("runfile") or new & there:
             return True
-        before = json.loads(self.driver["files"].get(before_of(self.ctx)) or "null")
-        if before and before.get("runfile"):
+        before = self.before
+        if before.get("runfile"):
             return False
         return self.half and (not before or not there or bool(there - set(before["installed"])))
 
@@ -84,20 +88,28 @@ class Planning:
         stage = self.stage
         local = self.state.get("connection") == "local"
         stage.waits.append(f"{stage.version} waits for a restart of the host: {why}.")
-        if self.wishes["provision_reboot"] and not local:
+        busy = self._busy() if self.wishes["provision_reboot"] else []
+        if busy:
+            stage.waits.append(f"It is not restarted now, because a GPU is in use by {', '.join(busy)}: end that, then run again.")
+        elif self.wishes["provision_reboot"] and not local:
             if not stage.todo:
-                stage.action, stage.reason, stage.params = "restart", why, self._settings()
+                stage.action, stage.reason, stage.params = "restart", why, self._settings(ours=self.ours)
         elif self.wishes["provision_reboot"]:
             stage.waits.append("The connection is local, so a restart would end this run with the host: restart it by hand and run again.")
         else:
             stage.waits.append("Restart it when it suits, or set provision_reboot=true; the next run goes on from there.")
 
-    def _settings(self) -> dict[str, Any]:
-        """What every action of this role may have to set."""
+    def _busy(self) -> list[str]:
+        """Who uses a GPU, for a sentence."""
+        return nvidia_present.busy(self.driver, len(self.cards))
+
+    def _settings(self, ours: bool) -> dict[str, Any]:
+        """What every action of this role may have to set; around a driver that is not ours, nothing."""
         driver = self.driver
         nouveau = any(kernel["nouveau"] for kernel in driver["kernels"]["known"].values())
         foreign_off = driver["nouveau"]["off"] not in ("", NOUVEAU_FILE)
         return {
+            "ours": ours,
             "hold_wished": self.wishes["nvidia_driver_hold"],
             "hold_file": {"path": HOLD_FILE, "text": HOLD_TEXT},
             "nouveau": {"path": NOUVEAU_FILE, "text": NOUVEAU_TEXT} if nouveau and not foreign_off else None,
@@ -110,4 +122,6 @@ class Planning:
             "sets": [],
             "hold": [],
             "unhold": [],
+            "source": "",
+            "changes_driver": False,
         }

@@ -7,12 +7,13 @@ from typing import Any
 
 # Packages that are a driver and not only about one.
 CORE = (
-    r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:driver(?:-bin|-cuda)?|kernel-dkms|kernel-open-dkms|smi)|libcuda1|libnvidia-tesla-\w+-cuda1"
-    r"|nvidia-(?:dkms|driver|utils|headless|headless-no-dkms|compute-utils)-\d[\w-]*|libnvidia-compute-\d[\w-]*|cuda-drivers(?:-\d+)?"
+    r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:driver(?:-bin|-cuda|-open)?|kernel-dkms|(?:kernel-open|open-kernel)-dkms|smi)"
+    r"|libcuda1|libnvidia-tesla-\w+-cuda1|nvidia-(?:dkms|driver|utils|headless|headless-no-dkms|compute-utils|open)(?:-\d[\w-]*)?"
+    r"|nvidia-dkms-open|libnvidia-compute(?:-\d[\w-]*)?|cuda-drivers(?:-\d+)?"
 )
 PREBUILT = r"linux-(?:modules|objects|signatures)-nvidia-[\w.+-]+"
 SERIES = r"linux-modules-nvidia-(\d+(?:-server)?(?:-open)?)-"
-DKMS = r"nvidia-(?:(?:tesla|legacy)-\w+-)?kernel-(?:open-)?dkms|nvidia-dkms-[\w-]+"
+DKMS = r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:kernel|kernel-open|open-kernel)-dkms|nvidia-dkms(?:-[\w-]+)?"
 OUTSIDE, RUNFILE = "outside", "runfile"
 WHOSE = {
     "distribution": "the distribution's packages",
@@ -29,7 +30,7 @@ def core(driver: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def find(driver: dict[str, Any], kernels: list[str]) -> dict[str, Any] | None:
-    """The driver of a host, or None.
+    """The driver of a host, or None. A module that is still loaded after its driver was removed is none.
 
     Args:
         driver: ``state["nvidia_driver"]``.
@@ -42,7 +43,7 @@ def find(driver: dict[str, Any], kernels: list[str]) -> dict[str, Any] | None:
     """
     packages, loaded, library = core(driver), driver["loaded"], driver["library"]
     modules = driver["modules"]
-    if not packages and not loaded and not driver["runfile"] and library is None:
+    if not packages and not driver["runfile"] and library is None and not modules:
         return None
     origins = [entry["origin"] for entry in packages.values()]
     # A library without packages and without the installer's traces came in a container's or a cloud's own way.
@@ -66,6 +67,12 @@ def find(driver: dict[str, Any], kernels: list[str]) -> dict[str, Any] | None:
     }
 
 
+def libraries_only(driver: dict[str, Any], have: dict[str, Any]) -> bool:
+    """Whether packages brought a driver's libraries, as other programs need them to be installed, and nothing that drives a GPU."""
+    brought = have["whose"] not in (OUTSIDE, RUNFILE) and not have["broken"]
+    return brought and not (driver["modules"] or have["loaded"] or have["dkms"] or have["series"])
+
+
 def _of_packages(packages: dict[str, dict[str, Any]]) -> str | None:
     """A driver's version in its packages' versions: 470.256.02 in ``1:470.256.02-1~deb12u1``."""
     found = (re.match(r"(?:\d+:)?(\d{3}\.\d+(?:\.\d+)?)", entry["version"]) for entry in packages.values())
@@ -77,11 +84,12 @@ def closure(driver: dict[str, Any]) -> list[str]:
     return sorted(name for name in driver["packages"] if not re.fullmatch(PREBUILT, name))
 
 
-def busy(driver: dict[str, Any]) -> list[str]:
-    """Who uses a GPU, for a sentence; also when the login user may not see who it is."""
+def busy(driver: dict[str, Any], cards: int) -> list[str]:
+    """Who uses a GPU of so many, for a sentence; also when the login user may not see who it is."""
     seen = [f"{user['command']} (process {user['pid']})" for user in driver["users"]]
     loaded = driver["loaded"]
     if seen or loaded is None:
         return seen
-    expected = len(loaded["holders"]) + (1 if driver["persistence"]["running"] else 0)
+    # The persistence daemon keeps each GPU and the control device open.
+    expected = len(loaded["holders"]) + (cards + 1 if driver["persistence"]["running"] else 0)
     return ["a process of another user"] if loaded["references"] > expected else []

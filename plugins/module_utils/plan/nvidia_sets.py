@@ -79,12 +79,15 @@ def of_distribution(
         return []
     lead = {"lead": f"nvidia-utils-{series}"}
     kinds, meta = ("prebuilt", "dkms"), flavours(driver["kernel_packages"])
-    names = {how: expand([_fill(name, series=series, open_=open_) for name in ubuntu[how]], kernels, meta) for how in kinds}
+    filled = {how: [_fill(name, series=series, open_=open_) for name in ubuntu[how]] for how in kinds}
     limited = {**lead, "kernel_last": ubuntu["kernel_last"].get(branch)}
-    sets = [_set("dkms", branch, limited, names["dkms"], headers(driver, kernels, ubuntu["headers"]))]
-    if kernels:
-        sets.insert(0, _set("prebuilt", branch, lead, names["prebuilt"], []))
-    return sets
+    dkms = _set("dkms", branch, limited, expand(filled["dkms"], kernels, meta), headers(driver, kernels, ubuntu["headers"]))
+    if not kernels:
+        return [dkms]
+    # The flavour's package has the next kernel bring its module; where it would bring that kernel itself, or is gone, the others do.
+    exact = [name for name in filled["prebuilt"] if "{flavour}" not in name]
+    prebuilt = [expand(names, kernels, meta) for names in (filled["prebuilt"], exact)]
+    return [*(_set("prebuilt", branch, lead, names, []) for names in prebuilt if names), dkms]
 
 
 def of_nvidia(

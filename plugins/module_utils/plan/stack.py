@@ -10,17 +10,20 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan.gpus import 
 CPU = "cpu"
 # Not preflight: what preflight_only_warn waves through is the host, and never a stack that has no code for its cards.
 STAGE = "stack"
+# These drivers hand a GPU to a virtual machine.
+HANDED_ON = ("vfio-pci", "pci-stub")
 # In order of preference: the first that serves every GPU is taken.
 ORDER = ("cu113", "modern")
 IGNORE_WAY_OUT = "name the ones to leave out in provision_ignore_gpus (PCI address or id, 10de:1eb8 say)"
 
 
 def considered(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]) -> list[dict[str, Any]]:
-    """The host's GPUs, described, without those that ``provision_ignore_gpus`` names."""
+    """The host's GPUs, described, without those that ``provision_ignore_gpus`` names and those that virtual machines have."""
     ignored = {str(name).lower() for name in wishes["provision_ignore_gpus"]}
     deep = ((state.get("nvidia_driver") or {}).get("deep") or {}).get("gpus")
     known = gpus.describe(state.get("gpus", []), catalog["local"]["nvidia_driver"]["gpus"], deep)
-    return [gpu for gpu in known if not {gpu["address"].lower(), f"10de:{gpu['device']}", gpu["device"]} & ignored]
+    here = [gpu for gpu in known if gpu["driver"] not in HANDED_ON]
+    return [gpu for gpu in here if not {gpu["address"].lower(), f"10de:{gpu['device']}", gpu["device"]} & ignored]
 
 
 def serves(stack: dict[str, Any], gpu: dict[str, Any]) -> bool:
@@ -83,7 +86,7 @@ def choose(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any
     if not cards and not wishes["nvidia_driver_without_gpu"]:
         return wish, why, [
             _problem(
-                f"codetr_stack={wish} needs an NVIDIA GPU, and there is none on the PCI bus.",
+                f"codetr_stack={wish} needs an NVIDIA GPU: {no_gpu(state)}.",
                 "Set codetr_stack=cpu (or auto), or nvidia_driver_without_gpu=true to prepare an image for hosts that have one.",
             )
         ]
@@ -128,7 +131,10 @@ def _leave_out(cards: list[dict[str, Any]], stacks: dict[str, dict[str, Any]]) -
 
 def no_gpu(state: dict[str, Any]) -> str:
     """Why no GPU counts, where none does."""
-    return "provision_ignore_gpus leaves no NVIDIA GPU" if state.get("gpus") else "no NVIDIA GPU on the PCI bus"
+    found = state.get("gpus")
+    if found and all(gpu["driver"] in HANDED_ON for gpu in found):
+        return "every NVIDIA GPU is handed to virtual machines (vfio-pci)"
+    return "provision_ignore_gpus leaves no NVIDIA GPU" if found else "no NVIDIA GPU on the PCI bus"
 
 
 def _range(stack: dict[str, Any]) -> str:

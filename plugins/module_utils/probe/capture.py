@@ -122,11 +122,24 @@ class Recorder(Host):
         for path in (STATUS, EXTENDED):
             if isinstance(files.get(path), str):
                 files[path] = _telling(files[path], set(packages))
-        login = self.readings.get("login")
         whole = json.dumps({"files": files, "commands": self.commands, "readings": self.readings})
-        if login and login != "root":
-            whole = re.sub(rf"\b{re.escape(login)}\b", "user", whole)
-        return dict(json.loads(scrub(whole)))
+        return nameless(dict(json.loads(scrub(whole))), self.readings.get("login") or "root")
+
+
+def nameless(capture: dict[str, Any], login: str) -> dict[str, Any]:
+    """A capture with ``user`` in the place of the login name, where that is meant: clouds name it like the distribution."""
+    if login == "root":
+        return capture
+    homes = {f"/home/{login}", (capture["readings"].get(f"account:{login}") or {}).get("home") or f"/home/{login}"}
+    text = json.dumps(capture)
+    for home in homes:
+        text = re.sub(re.escape(home) + r"(?![\w.-])", "/home/user", text)
+    capture = json.loads(text)
+    account = capture["readings"].pop(f"account:{login}", None)
+    if account is not None:
+        capture["readings"]["account:user"] = {key: "user" if value == login else value for key, value in account.items()}
+    capture["readings"]["login"] = "user"
+    return capture
 
 
 def _telling(text: str, packages: set[str]) -> str:

@@ -10,6 +10,7 @@ from .host import Host
 
 NVIDIA = "0x10de"
 DISPLAY_CLASSES = ("0x0300", "0x0302")
+BRIDGE_CLASS = "0x0680"
 PCI = "/sys/bus/pci/devices"
 PROC = "/proc/driver/nvidia"
 
@@ -40,6 +41,12 @@ def probe(host: Host) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def switches(host: Host) -> int:
+    """How many NVSwitches there are; with these, GPUs work only once the fabric manager has set them up."""
+    read = [{name: (host.read(f"{PCI}/{address}/{name}") or "").strip() for name in ("vendor", "class")} for address in host.listdir(PCI)]
+    return sum(1 for each in read if each["vendor"] == NVIDIA and each["class"].startswith(BRIDGE_CLASS))
 
 
 def _told(host: Host, address: str) -> dict[str, Any]:

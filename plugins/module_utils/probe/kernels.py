@@ -78,7 +78,7 @@ def _enrolled(host: Host, key: str) -> bool | None:
 
 def flavours(packages: dict[str, Any]) -> list[str]:
     """What the installed kernel packages are metapackages of: ``amd64``, ``cloud-amd64``, ``generic-hwe-22.04``, ``aws``."""
-    found = [re.match(r"linux-image-(?!\d|unsigned-|dbg)(.+?)$", name) for name in packages]
+    found = [re.match(r"linux-image-(?!\d|unsigned-|extra-|dbg)(.+?)$", name) for name in packages]
     return sorted({match.group(1) for match in found if match and not match.group(1).endswith("-dbg")})
 
 

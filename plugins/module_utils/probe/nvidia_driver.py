@@ -17,7 +17,7 @@ PACKAGES = (
 # Not part of a driver, though named like one: tools for containers, toolkits and monitoring.
 OTHERS = r"(?:lib)?nvidia-(?:container|docker|fs|gds|nsight|nscq|imex|vaapi|detect|xconfig)[\w.-]*|libnvidia-container[\w.-]*"
 KERNEL_PACKAGES = r"linux-(?:image|headers)-[\w.+-]+"
-MODULE_FILE = r"nvidia(?:-current|-tesla|-legacy)?(?:-\d+(?:xx)?)?\.ko(?:\.\w+)?"
+MODULE_FILE = r"nvidia(?:-current|-tesla|-legacy)?(?:-\d+(?:xx)?)?(?:-open)?\.ko(?:\.\w+)?"
 LIBRARY = "/usr/lib/x86_64-linux-gnu"
 LIBRARIES = (LIBRARY, "/usr/lib", "/usr/lib64", "/usr/local/nvidia/lib64", "/usr/local/lib")
 MODPROBE = ("/etc/modprobe.d", "/lib/modprobe.d", "/usr/lib/modprobe.d", "/run/modprobe.d")
@@ -57,6 +57,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "sources": sources,
         "source_modes": {path: f"{(host.lstat(path) or {}).get('mode', 0o644):04o}" for path in sources},
         "runfile": host.exists(RUNFILE),
+        "switches": gpus.switches(host),
         "nouveau": {"loaded": host.exists("/sys/module/nouveau"), "off": _nouveau_off(host)},
         "users": _users(host) if loaded else [],
         "files": {path: host.read(path) for path in ask.get("files", [])},
@@ -177,6 +178,7 @@ def _persistence(host: Host) -> dict[str, bool]:
     return {
         # One without an install section, as Ubuntu's, is started by the device itself and cannot be enabled.
         "unit": "[Install]" in (text or ""),
+        "installed": text is not None,
         "enabled": host.lstat(f"/etc/systemd/system/multi-user.target.wants/{unit}") is not None,
         "running": host.exists("/run/nvidia-persistenced/socket"),
     }
