@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present, nvidia_sets
+from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present, nvidia_sets, stack
 
 WIDTH = 11
 
@@ -13,7 +13,7 @@ def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
     """The parts of state and plan that tell somebody something.
 
     Returns:
-        ``{"schema", "host", "gpus", "driver", "kernels", "toolkits", "stack", "stages", "problems", "warnings", "waits"}``
+        ``{"schema", "host", "gpus", "no_gpu", "driver", "kernels", "toolkits", "stack", "stages", "problems", "warnings", "waits"}``
     """
     driver, machine = state["nvidia_driver"], state["machine"]
     boot = driver["kernels"]
@@ -31,6 +31,7 @@ def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
             "virtualisation": machine.get("virtualisation", ""),
         },
         "gpus": plan["gpus"],
+        "no_gpu": stack.no_gpu(state),
         "driver": {
             "present": nvidia_present.find(driver, kernels),
             "loaded": driver["loaded"],
@@ -60,7 +61,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     container = f"{host['container']} container" if host["container"] else ""
     where = ", ".join(part for part in (container, host["virtualisation"], host["cloud"]) if part)
     rows = [("Host", f"{host['system']}, {host['processors']} processors{memory}{', ' + where if where else ''}")]
-    rows += [("GPU", text) for text in _gpus(told["gpus"])] or [("GPU", "none of NVIDIA's on the PCI bus")]
+    rows += [("GPU", text) for text in _gpus(told["gpus"])] or [("GPU", told["no_gpu"])]
     rows += [("Driver", text) for text in _driver(told["driver"])]
     rows += [("Kernel", text) for text in _kernels(told["kernels"])]
     rows += [("Toolkit", text) for text in _toolkits(told["toolkits"])]
@@ -89,7 +90,8 @@ def _gpus(cards: list[dict[str, Any]]) -> list[str]:
 def _driver(driver: dict[str, Any]) -> list[str]:
     have = driver["present"]
     if have is None:
-        return ["none" + ("; nouveau is loaded" if driver["nouveau"]["loaded"] else "")]
+        left = f"; a module of {driver['loaded']['version']} is loaded" if driver["loaded"] else ""
+        return ["none" + left + ("; nouveau is loaded" if driver["nouveau"]["loaded"] else "")]
     kind = " (open modules)" if (driver["loaded"] or {}).get("open") else ""
     rows = [f"{have['version'] or 'version not known'}, {nvidia_present.WHOSE[have['whose']]}"]
     library = have["library"] or (driver["library"] or {}).get("path") or "none"
