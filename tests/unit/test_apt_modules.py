@@ -56,6 +56,7 @@ def test_a_set_that_apt_cannot_install_with_apts_reasons(monkeypatch: pytest.Mon
     [
         (NEW + UTILS + "Remv xserver-xorg-core [2:21.1]\n", "", "", "it would remove xserver-xorg-core"),
         (NEW + UTILS + "Inst gcc-12 [12.1] (12.3 Ubuntu:22.04 [amd64])\n", "gcc-12:amd64\n", "", "it would change what is held: gcc-12"),
+        (NEW + UTILS + "Inst linux-image-6.8.0-1031-aws (6.8.0-1031.33 x)\n", "", "", "another kernel: linux-image-6.8.0-1031-aws"),
         (NEW + UTILS.replace("470.256.02", "535.230.02"), "", "", "of branch 470"),
         (NEW, "", "535.230.02-0ubuntu0.22.04.1", "of branch 470"),
         (NEW, "", "", "of branch 470"),

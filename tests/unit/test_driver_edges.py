@@ -107,6 +107,40 @@ def test_a_repair_first_tries_the_versions_that_are_there():
     assert ["in use by python3" in item["what"] for item in problems] == [True]
 
 
+def test_a_repair_stays_with_the_source_that_the_driver_came_from():
+    state = gpu_host("ubuntu22.04", ["T4"], driver=470, whose="nvidia")
+    here = state["nvidia_driver"]
+    here["modules"] = {}
+    here["packages"] = {name: entry for name, entry in here["packages"].items() if "dkms" not in name}
+    _, stage, problems = driver_plan(ours(state))
+    assert (stage["action"], stage["params"]["source"], problems) == ("repair", "nvidia", [])
+
+
+def test_prebuilt_modules_are_tried_without_the_package_that_may_bring_another_kernel():
+    state = gpu_host("ubuntu22.04", ["T4"])
+    release = state["nvidia_driver"]["kernels"]["running"]
+    _, stage, _ = driver_plan(state)
+    modules = [[name for name in each["packages"] if name.startswith("linux-modules")] for each in stage["params"]["choices"]]
+    exact, flavour = f"linux-modules-nvidia-470-server-{release}", "linux-modules-nvidia-470-server-aws"
+    assert modules == [[exact, flavour], [exact], []]
+
+
+def test_the_persistence_daemon_keeps_every_gpu_open():
+    state = gpu_host(cards=["T4", "T4"], driver=390)
+    state["nvidia_driver"]["loaded"]["references"] = 3
+    state["nvidia_driver"]["persistence"]["running"] = True
+    assert driver_plan(state, nvidia_driver_replace=True)[2] == []
+    state["nvidia_driver"]["loaded"]["references"] = 4
+    assert len(driver_plan(state, nvidia_driver_replace=True)[2]) == 1
+
+
+def test_libraries_that_are_not_configured_are_somebodys_to_mend():
+    state = gpu_host("ubuntu22.04", ["T4"])
+    state["nvidia_driver"]["packages"] = {"libnvidia-compute-535": package("535.261.03-0ubuntu1", whole=False)}
+    _, _, (problem,) = driver_plan(state)
+    assert "not configured to the end: libnvidia-compute-535" in problem["what"]
+
+
 @pytest.mark.parametrize("mine", [True, False])
 def test_somebody_elses_driver_is_loaded_and_otherwise_left_alone(mine: bool):
     state = gpu_host(cards=["T4"], driver=470)
@@ -162,6 +196,9 @@ def test_holds_of_somebody_else_are_named_before_they_are_released():
     state["nvidia_driver"]["packages"]["nvidia-utils-390"]["hold"] = True
     _, stage, _ = driver_plan(state, nvidia_driver_replace=True)
     assert any("held on the host" in text and text.endswith(": nvidia-utils-390.") for text in stage["warnings"])
+    state["receipts"]["nvidia_driver"] = {"remember": {"new": [], "held": ["nvidia-utils-390"]}}
+    _, stage, _ = driver_plan(state, nvidia_driver_replace=True)
+    assert not any("held on the host" in text for text in stage["warnings"])
 
 
 @pytest.mark.parametrize(("version", "warned"), [(None, True), ("470.239.06-1", True), ("470.256.02-1", False)])
@@ -266,6 +303,7 @@ def test_a_capture_loses_the_login_name_and_nothing_that_is_called_the_same(logi
         "files": {
             "/etc/os-release": "ID=debian\n",
             f"{home}/.bashrc": "conda\n",
+            f"{home}-two/.bashrc": "conda\n",
             "/etc/apt/sources.list": "deb http://m/debian bookworm main\n",
         },
         "commands": {json.dumps(["ls", home]): {"rc": 0, "out": f"{home}/x\n", "err": ""}},
@@ -276,7 +314,7 @@ def test_a_capture_loses_the_login_name_and_nothing_that_is_called_the_same(logi
     made = capture.nameless(json.loads(json.dumps(found)), login)
     assert made["files"]["/etc/os-release"] == "ID=debian\n"
     assert made["files"]["/etc/apt/sources.list"] == "deb http://m/debian bookworm main\n"
-    assert made["files"][f"{home_now}/.bashrc"] == "conda\n"
+    assert made["files"][f"{home_now}/.bashrc"] == made["files"][f"{home}-two/.bashrc"] == "conda\n"
     assert made["commands"] == {json.dumps(["ls", home_now]): {"rc": 0, "out": f"{home_now}/x\n", "err": ""}}
     assert made["readings"]["login"] == instead
     assert made["readings"][f"account:{instead}"] == {**account, "group": instead, "home": home_now}

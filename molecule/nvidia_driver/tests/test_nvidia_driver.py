@@ -50,7 +50,10 @@ def test_the_whole_driver_is_held_and_nothing_else(host: Host) -> None:
 
 def test_unattended_upgrades_leave_it_alone(host: Host) -> None:
     dump = host.check_output("apt-config dump Unattended-Upgrade::Package-Blacklist")
-    assert '"nvidia-"' in dump
+    rules = re.findall(r'::Package-Blacklist:: "(.+)";', dump)
+    for name in ("nvidia-tesla-470-smi", "libnvidia-tesla-470-cuda1"):
+        assert any(re.match(rule, name) for rule in rules)
+    assert not any(re.match(rule, "nvidia-container-toolkit") for rule in rules)
     assert '"libnvidia-"' in dump
 
 
