@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.plan import preflight
 from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import wheel_key
+from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Stage
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
 from driverfacts import gpu_host
 from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
 
 CORE = ("preflight", "miniconda", "env", "packages", "repo")
+
+
+def stage_of(state, name):
+    """One stage of a plan as an object."""
+    stage = plan(state)["stages"][name]
+    return Stage(name, action=stage["action"], disk=stage["disk"])
 
 
 def test_a_bare_host_gets_everything():
@@ -105,6 +112,17 @@ def test_a_full_disk_is_refused_with_figures():
     (problem,) = plan(state)["problems"]
     assert "1.0 GB free" in problem["what"]
     assert "packages 4.5 GB" in problem["what"]
+    assert problem["way_out"] == "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk."
+
+
+def test_a_full_disk_of_the_system_names_what_can_be_moved():
+    state = gpu_host(cards=["T4"])
+    for disk in state["disks"].values():
+        disk["room"]["free"] = 1 * GB
+    (problem,) = preflight.judge_room([stage_of(state, "nvidia_driver")], state)
+    assert problem["way_out"] == "Free some room."
+    (problem,) = preflight.judge_room([stage_of(state, "cuda_toolkit")], state)
+    assert problem["way_out"] == "Free some room, or put cuda_toolkit_prefix or cuda_toolkit_tmpdir on a larger disk."
 
 
 def test_reach_one_of_several_addresses_is_enough():

@@ -113,6 +113,10 @@ def _prefix(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
         )
 
 
+# What can be put on another disk, by stage; a driver goes where the system is.
+MOVES = {"nvidia_driver": "", "cuda_toolkit": "cuda_toolkit_prefix or cuda_toolkit_tmpdir", "datasets": "codetr_datasets_root"}
+
+
 def judge_room(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, str]]:
     """What all stages together need on each file system, against what is free there.
 
@@ -125,19 +129,26 @@ def judge_room(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, str
             disk = state["disks"].get(need["path"]) or {}
             room = disk.get("room")
             if room:
-                entry = wanted.setdefault(room["device"], {"free": room["free"], "parent": disk["parent"], "bytes": ROOM_MARGIN, "for": []})
+                blank = {"free": room["free"], "parent": disk["parent"], "bytes": ROOM_MARGIN, "for": [], "moves": []}
+                entry = wanted.setdefault(room["device"], blank)
                 entry["bytes"] += need["bytes"]
+                entry["moves"].append(MOVES.get(stage.stage, "provision_prefix"))
                 entry["for"].append(f"{stage.stage} {need['bytes'] / 1e9:.1f} GB")
     return [
         {
             "stage": "preflight",
             "what": f"The file system of {entry['parent']} has {entry['free'] / 1e9:.1f} GB free, and "
             f"{entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and room to work).",
-            "way_out": "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk.",
+            "way_out": "Free some room" + _elsewhere(entry["moves"]) + ".",
         }
         for entry in wanted.values()
         if entry["bytes"] > entry["free"]
     ]
+
+
+def _elsewhere(moves: list[str]) -> str:
+    names = [name for name in dict.fromkeys(moves) if name]
+    return f", or put {' or '.join(names)} on a larger disk" if names else ""
 
 
 def judge_reach(silent: dict[str, str], needs: list[dict[str, str]]) -> list[dict[str, str]]:
