@@ -31,6 +31,10 @@ options:
         description: The driver branch.
         type: str
         required: true
+      leave:
+        description: Pass the set over where it would change the version of an installed package of O(replaceable).
+        type: bool
+        default: false
       suite:
         description: The suite that the packages come from, by C(-t). Empty is apt's own choice.
         type: str
@@ -39,6 +43,10 @@ options:
     description: Regular expression on whole names of packages that may be removed, or changed although they are held.
     type: str
     required: true
+  what:
+    description: What the packages bring, for the message when none can be installed.
+    type: str
+    default: this driver
 author: codetr-provision
 """
 
@@ -113,6 +121,9 @@ def judge(each: dict, replaceable: str) -> dict:
     strange = [name for name in remove if not re.fullmatch(replaceable, name)]
     if strange:
         return {"why": "it would remove " + ", ".join(strange)}
+    changed = [name for name in re.findall(r"^Inst (\S+) \[", text, re.M) if each.get("leave") and re.fullmatch(replaceable, name)]
+    if changed:
+        return {"why": "it would change what is there: " + ", ".join(changed)}
     kernels = [name for name in install if re.match(r"linux-image-(?:unsigned-)?\d", name)]
     if kernels:
         return {"why": "it would install another kernel: " + ", ".join(sorted(kernels))}
@@ -141,9 +152,11 @@ def main() -> None:
                     "branch": {"type": "str", "required": True},
                     "lead": text,
                     "suite": text,
+                    "leave": {"type": "bool", "default": False},
                 },
             },
             "replaceable": {"type": "str", "required": True},
+            "what": {"type": "str", "default": "this driver"},
         },
         supports_check_mode=True,
     )
@@ -154,9 +167,9 @@ def main() -> None:
             module.exit_json(changed=False, index=index, passed_over=passed, **found)
         passed.append("{0}: {1}".format(" ".join(each["packages"][:2]) + " ...", found["why"]))
     module.fail_json(
-        msg="apt can install none of the sets of packages with this driver. "
+        msg="apt can install none of the sets of packages with {0}. ".format(module.params["what"])
         + " | ".join(passed)
-        + " -- Held packages are released with `apt-mark unhold`; a branch that the archive no longer has is another nvidia_driver_branch."
+        + " -- Held packages are released with `apt-mark unhold`; what the archive no longer has is another version, or in another source."
     )
 
 

@@ -48,11 +48,13 @@ kept:
 """
 
 import re
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.probe import dpkg
 from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
 
+LOCK_SECONDS = 600
 APT = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=600", "--allow-change-held-packages"]
 
 
@@ -118,7 +120,12 @@ def _others(module: AnsibleModule, names: list, ours: list) -> list:
 
 def _run(module: AnsibleModule, argv: list, what: str) -> str:
     module.run_command_environ_update = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    until = time.monotonic() + LOCK_SECONDS
     rc, out, err = module.run_command(argv)
+    # Of an upgrade that runs by itself, apt waits for dpkg's lock, and not for the one of its downloads.
+    while rc != 0 and re.search("Could not get lock", err or "") and time.monotonic() < until:
+        time.sleep(5)
+        rc, out, err = module.run_command(argv)
     if rc != 0:
         module.fail_json(msg="{0}: {1}".format(what, (err or out).strip()[-800:]))
     return str(out)

@@ -50,7 +50,9 @@ def main() -> None:
     module = AnsibleModule({}, supports_check_mode=True)
     found = dpkg.installed(Host(), ".*")
     marks = {mark: sorted(name for name, entry in found.items() if entry[mark]) for mark in ("auto", "hold")}
-    module.exit_json(changed=False, installed=sorted(found), kernels=Host().listdir("/lib/modules"), **marks)
+    kernels = Host().listdir("/lib/modules")
+    indexed = [name for name in kernels if Host().exists("/lib/modules/{0}/modules.dep".format(name))]
+    module.exit_json(changed=False, installed=sorted(found), kernels=kernels, indexed=indexed, **marks)
 
 
 if __name__ == "__main__":

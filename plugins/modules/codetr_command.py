@@ -153,7 +153,8 @@ def _open(log: str | None) -> IO[bytes]:
     if not log:
         return tempfile.TemporaryFile()
     os.makedirs(os.path.dirname(log), exist_ok=True)
-    return open(log, "w+b")
+    # The folder belongs to who provisions, and root may be writing: a link there leads nowhere.
+    return open(log, "w+b", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o644))
 
 
 if __name__ == "__main__":

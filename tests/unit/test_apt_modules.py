@@ -66,6 +66,12 @@ def test_what_a_set_is_passed_over_for(monkeypatch: pytest.MonkeyPatch, simulati
     assert why in Apt(monkeypatch, simulation, held=held, version=version).judge()["why"]
 
 
+def test_a_set_that_is_to_leave_the_driver_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    apt = Apt(monkeypatch, NEW + "Inst nvidia-utils-470-server [470.239.06-0ubuntu1] (470.256.02-0ubuntu0.22.04.1 x)\n")
+    assert "why" not in apt.judge()
+    assert apt.judge(leave=True)["why"] == "it would change what is there: nvidia-utils-470-server"
+
+
 def test_held_packages_that_are_the_drivers_own_or_stay_are_no_reason(monkeypatch: pytest.MonkeyPatch):
     apt = Apt(monkeypatch, NEW + UTILS, held="nvidia-utils-470-server\nlinux-image-generic\n")
     assert "why" not in apt.judge()

@@ -53,6 +53,8 @@ def test_one_line_sources(before: str, after: str):
 
 
 OTHERS = [
+    "deb https://pkgs.vendor.example/stable/debian bookworm main\n",
+    "deb [signed-by=/usr/share/keyrings/vendor.gpg] https://packages.vendor.example/runner/debian/ bookworm main\n",
     "deb https://vendor.example/apt bookworm main\n",
     "deb https://vendor.example/debian-tools bookworm main\n",
     "deb http://mirror.example/debian bullseye main\n",
@@ -75,6 +77,8 @@ def test_a_source_that_is_not_the_archives_stays_as_it_is(line: str):
         "Types: deb\nURIs: https://vendor.example/apt\nSuites: bookworm\nComponents: main\n",
         "Types: deb-src\nURIs: http://mirror.example/debian\nSuites: bookworm\nComponents: main\n",
         "Enabled: no\nTypes: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\nComponents: main\n",
+        "Enabled: False\nTypes: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\nComponents: main non-free\n",
+        "Types: deb\nURIs: https://deb.vendor.example/10.11/debian\nSuites: bookworm\nComponents: main\n",
         "Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie\nComponents: main\n",
     ],
 )
@@ -104,6 +108,9 @@ def test_what_another_entry_of_the_same_suite_has_is_not_named_twice():
         "deb http://mirror.hosting.example/debian/security bookworm-security main\n",
         "deb http://m/debian oldstable main\n",
         "deb http://m/debian stable-updates main\n",
+        "deb http://cache.example:3142/deb.debian" ".org/debian bookworm main\n",
+        "deb http://m.example/pub/linux/debian bookworm main\n",
+        "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] https://m.example/artifactory/deb-remote bookworm main\n",
     ],
 )
 def test_mirrors_and_suites_by_other_names(line: str):

@@ -36,6 +36,14 @@ def test_output_of_both_kinds_is_in_the_log_below_the_command(tmp_path: Path) ->
     assert log.read_text() == "$ sh -c 'echo one; echo two >&2'\none\ntwo\n"
 
 
+def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "x.log").symlink_to(tmp_path / "precious")
+    answer = run("echo", "hello", log=str(tmp_path / "x.log"))
+    assert "x.log" in answer["msg"]
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
 def test_a_command_that_something_else_stands_in_the_way_of_is_run_again(tmp_path: Path) -> None:
     mark = tmp_path / "tried"
     script = f"test -e {mark} && echo done && exit 0; touch {mark}; echo 'E: Could not get lock'; exit 100"

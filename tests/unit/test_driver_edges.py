@@ -102,9 +102,12 @@ def test_a_repair_first_tries_the_versions_that_are_there():
     assert {"nvidia-utils-470-server=470.256.02-1", f"linux-modules-nvidia-470-server-{release}"} <= set(first)
     assert any("nvidia-utils-470-server" in names for names in rest)
     assert len(stage["params"]["sets"]) == len(stage["params"]["choices"])
+    # Whoever uses the GPU is asked about by the role, where only the driver itself could be changed.
+    assert [each["changes"] for each in stage["params"]["sets"]] == [False] * 3 + [True] * 3
+    assert [each.get("leave", False) for each in stage["params"]["choices"]] == [True] * 3 + [False] * 3
     here["users"] = BUSY
-    _, _, problems = driver_plan(state)
-    assert ["in use by python3" in item["what"] for item in problems] == [True]
+    _, stage, problems = driver_plan(state)
+    assert (problems, stage["params"]["changes_driver"]) == ([], True)
 
 
 def test_a_repair_stays_with_the_source_that_the_driver_came_from():
@@ -177,6 +180,22 @@ def test_no_restart_under_work():
     _, stage, problems = driver_plan(state, provision_reboot=True)
     assert (stage["action"], problems) == ("keep", [])
     assert "not restarted now, because a GPU is in use by python3 (process 4711)" in stage["waits"][1]
+
+
+@pytest.mark.parametrize("before", [None, {"installed": [], "runfile": False}])
+def test_a_driver_from_outside_does_not_become_ours_by_a_run_that_was_cut_short(before: dict[str, Any] | None):
+    state = gpu_host(cards=["T4"], driver=470, whose="outside")
+    state["inprogress"]["nvidia_driver"] = "begun"
+    state["nvidia_driver"]["files"][BEFORE] = None if before is None else json.dumps(before)
+    _, stage, problems = driver_plan(state)
+    assert (stage["action"], problems) == ("keep", [])
+
+
+def test_a_packaged_driver_does_not_become_ours_by_a_run_that_wrote_nothing_down():
+    state = gpu_host(cards=["T4"], driver=470)
+    state["inprogress"]["nvidia_driver"] = "begun"
+    _, stage, problems = driver_plan(state)
+    assert (stage["action"], problems) == ("keep", [])
 
 
 @pytest.mark.parametrize(

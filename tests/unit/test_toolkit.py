@@ -123,10 +123,14 @@ def test_the_repository_is_next_where_no_runfile_is_known():
 
 
 def test_a_source_that_the_host_has_already_is_used_as_it_is():
-    changes = {**UBUNTU20, "cuda_toolkit__sources": ["/etc/apt/sources.list.d/cuda-ubuntu2004-x86_64.list"]}
+    line = "deb https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2004/x86_64/ /\n"
+    changes = {**UBUNTU20, "nvidia_driver__sources": {"/etc/apt/sources.list.d/cuda-ubuntu2004-x86_64.list": line}}
     repository = stage(changes=changes, cuda_toolkit_versions=["11.2"])["params"]["repository"]
     assert repository["write"] is False
-    assert repository["files"] == [repository["preferences"]["path"]]
+    # Its priority is somebody's, and another one would have the driver's packages change their source.
+    assert (repository["files"], repository["preferences"]) == ([], None)
+    other = {**changes, "nvidia_driver__sources": {"/etc/apt/sources.list.d/cuda.list": line.replace("2004", "1804")}}
+    assert stage(changes=other, cuda_toolkit_versions=["11.2"])["params"]["repository"]["write"] is True
     assert [need["why"] for need in repository["needs"]] == ["NVIDIA's packages"]
 
 

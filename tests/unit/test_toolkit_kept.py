@@ -95,11 +95,34 @@ def test_a_run_cut_short_remembers_where_the_link_pointed():
         assert made["action"] == "repair"
         assert made["params"]["link"] == {"path": "/usr/local/cuda", "target": "/usr/local/cuda-12.4", "set": True}
         assert made["params"]["stray"] == ["/etc/ld.so.conf.d/cuda-11-4.conf"]
-        assert made["params"]["before"]["force"] is False
-        assert json.loads(made["params"]["before"]["text"]) == before
+        noted = json.loads(made["params"]["before"]["text"])
+        assert {**noted, **before} == noted
+        # Enough to take back what has no receipt yet.
+        assert noted["stray"] == made["params"]["stray"]
+        assert "/opt/codetr/cuda-11.4.env" in noted["files"]
+        assert noted["installers"] == [run["installer"] for run in made["params"]["runfiles"]]
     # What was written down by an older run, which has ended, says nothing of this one.
     made = stage(changes={"cuda_toolkit__before": before})
-    assert (made["params"]["link"]["target"], made["params"]["before"]["force"]) == (None, True)
+    assert made["params"]["link"]["target"] is None
+    assert json.loads(made["params"]["before"]["text"])["default"] is None
+
+
+def test_a_link_that_somebody_moved_after_a_run_was_cut_short_is_theirs():
+    changes = {
+        "inprogress": {"cuda_toolkit": {}},
+        "cuda_toolkit__before": {"default": "/usr/local/cuda-12.2", "ldconf": []},
+        "cuda_toolkit__default": {"type": "link", "target": "/usr/local/cuda-12.6"},
+    }
+    made = stage([entry(marker=mark("begun"))], changes)
+    assert made["params"]["link"]["target"] == "/usr/local/cuda-12.6"
+    assert json.loads(made["params"]["before"]["text"])["default"] == "/usr/local/cuda-12.6"
+
+
+def test_a_toolkit_below_another_prefix_is_not_forgotten():
+    earlier = {"path": "/srv/tools/cuda-11.4", "source": "runfile", "version": REAL, "stand_in": False}
+    changes = {"receipts": {"cuda_toolkit": {"remember": {"toolkits": {"11.4": earlier}}}}}
+    made = stage(changes=changes)
+    assert sorted(each["path"] for each in made["remember"]["toolkits"].values()) == [earlier["path"], PATH]
 
 
 def test_a_default_that_is_asked_for_and_taken_back():

@@ -82,7 +82,7 @@ def test_links_files_and_compiler(tree: Tree):
     tree.write("/etc/ld.so.conf.d/libc.conf")
     tree.write("/b", '{"default": null, "ldconf": []}')
     tree.commands[json.dumps(["gcc", "-dumpfullversion"])] = {"rc": 0, "out": "12.2.0\n", "err": ""}
-    state = toolkit.probe(tree.host, {**asked, "repository": "https://x.test"})
+    state = toolkit.probe(tree.host, asked)
     assert state["default"]["target"] == "/etc/alternatives/cuda"
     assert state["env"] == {"/opt/codetr/cuda-11.4.env": "x"}
     assert state["files"] == {toolkit_texts.PROFILE: None}
@@ -93,15 +93,23 @@ def test_links_files_and_compiler(tree: Tree):
     assert toolkit.compiler(tree.host) == "10.2.1"
 
 
-def test_apt_sources_that_name_the_repository(tree: Tree):
-    url = "https://x.test/repos"
-    tree.write("/etc/apt/sources.list", f"# deb {url}/debian12/x86_64/ /\ndeb https://other.test/ bookworm main\n")
-    tree.write("/etc/apt/sources.list.d/a.list", f"deb [signed-by=/k.gpg] {url}/debian12/x86_64/ /\n")
-    tree.write("/etc/apt/sources.list.d/b.sources", f"Types: deb\nURIs: {url}/debian12/x86_64/\nEnabled: no\nSuites: /\n")
-    tree.write("/etc/apt/sources.list.d/c.sources", f"Types: deb\nURIs: https://other.test\n\nTypes: deb\nURIs: {url}/x/\nSuites: /\n")
-    tree.write("/etc/apt/sources.list.d/d.list.save", f"deb {url}/ /\n")
-    tree.write("/etc/apt/sources.list.d/e.list", "deb https://x.test/repos-old/ /\n")
-    assert toolkit.apt_sources(tree.host, url) == ["/etc/apt/sources.list.d/a.list", "/etc/apt/sources.list.d/c.sources"]
+@pytest.mark.parametrize(("text", "deb822", "named"), [
+    ("# deb https://x.test/repos/debian12/x86_64/ /\ndeb https://other.test/ bookworm main\n", False, False),
+    ("deb [signed-by=/k.gpg] https://x.test/repos/debian12/x86_64/ /\n", False, True),
+    ("deb [signed-by=/k.gpg] https://x.test/repos/debian12/x86_64 /\n", False, True),
+    ("deb https://x.test/repos/debian12/x86_64-old/ /\n", False, False),
+    ("Types: deb\nURIs: https://x.test/repos/debian12/x86_64/\nEnabled: no\nSuites: /\n", True, False),
+    ("Types: deb\nURIs: https://other.test\n\nTypes: deb\nURIs: https://x.test/repos/debian12/x86_64/\nSuites: /\n", True, True),
+])  # fmt: skip
+def test_whether_an_apt_source_names_a_url(text: str, deb822: bool, named: bool):
+    assert toolkit.names_url(text, "https://x.test/repos/debian12/x86_64", deb822=deb822) is named
+
+
+def test_everybodys_file_leaves_the_libraries_that_programs_bring_along():
+    text = toolkit_texts.environment("/usr/local/cuda-11.4", "/opt/codetr", libraries=False)
+    script = f'{text}\necho "$PATH|${{LD_LIBRARY_PATH-none}}|$CUDA_HOME"'
+    done = subprocess.run(["sh", "-euc", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "/usr/local/cuda-11.4/bin:/usr/bin:/bin|none|/usr/local/cuda-11.4"
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])

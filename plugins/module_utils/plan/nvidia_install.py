@@ -21,7 +21,6 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_plan 
     SOURCES,
     Planning,
 )
-from ansible_collections.codetr.provision.plugins.module_utils.probe.toolkit import names_url
 
 
 class Installing(Planning):
@@ -59,7 +58,8 @@ class Installing(Planning):
                 f"or else {CPU_WAY_OUT}.",
             )
             return
-        busy = self._busy() if self.live else []
+        # A repair first tries to leave the driver as it is, and asks once more before it does anything else.
+        busy = self._busy() if self.live and action != "repair" else []
         if busy:
             stage.problem(
                 f"A GPU is in use by {', '.join(busy)}, and the driver would change under it.", "End what uses the GPU, then run again."
@@ -78,7 +78,7 @@ class Installing(Planning):
         stage.version = f"driver {branch} (CUDA {version})"
         stage.params = {
             **self._settings(ours=True),
-            "sets": [*usable, *usable] if action == "repair" else usable,
+            "sets": [*({**each, "changes": False} for each in usable), *usable] if action == "repair" else usable,
             "choices": self._choices(action, usable),
             "source": source,
             "branch": branch,
@@ -105,7 +105,8 @@ class Installing(Planning):
         if action != "repair":
             return plain
         there = {name: f"{name}={entry['version']}" for name, entry in self.driver["packages"].items()}
-        return [*({**each, "packages": [there.get(name, name) for name in each["packages"]]} for each in plain), *plain]
+        same = [{**each, "packages": [there.get(name, name) for name in each["packages"]], "leave": True} for each in plain]
+        return [*same, *plain]
 
     def _choice(self, each: dict[str, Any]) -> dict[str, Any]:
         """A set as codetr_apt_choose takes it: everything that is asked for by name."""
@@ -266,10 +267,8 @@ class Installing(Planning):
                 for path, text in (edits or {}).items()
             ]
         elif source == "nvidia":
-            url = f"{nvidia_repository.base_url(self.wishes)}/{nvidia_repository.distribution(self.state)}/x86_64"
-            found = [path for path, text in self.driver["sources"].items() if names_url(text, url, deb822=path.endswith(".sources"))]
             names = "nvidia-* libnvidia-* cuda-drivers* libcuda1 cuda-compat*"
-            params["repository"] = nvidia_repository.params(self.state, self.wishes, self.ctx, found, "nvidia_driver", 600, names)
+            params["repository"] = nvidia_repository.params(self.state, self.wishes, self.ctx, "nvidia_driver", 600, names)
             stage.needs = list(params["repository"]["needs"])
             stage.apt = self._lacking("aria2", *nvidia_repository.APT)
             stage.stand_in = bool(params["repository"]["key"].get("stand_in"))

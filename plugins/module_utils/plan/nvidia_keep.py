@@ -180,7 +180,9 @@ class Keeping(Installing):
         stage.params = {
             **self._settings(ours=self.ours),
             "sets": usable,
-            "choices": [{"packages": [*each["packages"], *each["headers"]], "lead": "", "branch": str(each["branch"]), "suite": ""}],
+            "choices": [
+                {"packages": [*each["packages"], *each["headers"]], "lead": "", "branch": str(each["branch"]), "suite": "", "leave": True}
+            ],
             "source": "distribution",
             "branch": each["branch"],
             "sources": [],

@@ -67,10 +67,10 @@ class Planning:
         new, there = set(self.remembered.get("new", [])), set(nvidia_present.core(self.driver))
         if self.remembered.get("runfile") or new & there:
             return True
-        before = self.before
-        if before.get("runfile"):
-            return False
-        return self.half and (not before or not there or bool(there - set(before["installed"])))
+        # A run that has not ended brought what was not there when it began.
+        before = self.before if self.half else {}
+        brought = there - set(before.get("installed", there))
+        return bool(brought) or bool(before.get("installer") and not before["runfile"] and self.driver["runfile"])
 
     def _skip(self, reason: str) -> Stage:
         self.stage.action, self.stage.reason = "skip", reason

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context
+from ansible_collections.codetr.provision.plugins.module_utils.probe.toolkit import names_url
 
 BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 KEY = "nvidia-cuda-apt-key"
@@ -46,26 +47,39 @@ def base_url(wishes: dict[str, Any]) -> str:
     return str(wishes["cuda_toolkit_repository"] or BASE).rstrip("/")
 
 
+def url_of(state: dict[str, Any], wishes: dict[str, Any]) -> str:
+    """The repository of the host's own release."""
+    return f"{base_url(wishes)}/{distribution(state)}/x86_64"
+
+
+def sources(state: dict[str, Any], wishes: dict[str, Any]) -> list[str]:
+    """The apt sources that name it; one that is switched off, or for another release, does not count."""
+    texts = state["nvidia_driver"]["sources"]
+    return [path for path, text in texts.items() if names_url(text, url_of(state, wishes), deb822=path.endswith(".sources"))]
+
+
 def params(
-    state: dict[str, Any], wishes: dict[str, Any], ctx: Context, sources: list[str], user: str, priority: int = 100, names: str = "*"
+    state: dict[str, Any], wishes: dict[str, Any], ctx: Context, user: str, priority: int = 100, names: str = "*"
 ) -> dict[str, Any]:
     """What ``tasks/repository.yml`` of role cuda_toolkit needs.
 
     Args:
-        sources: files in which the probe found the base URL.
         user: who asks, for the name of the file with the priority.
         priority: of the repository's packages. At 100, installing a toolkit never makes ``apt upgrade`` take NVIDIA's driver
             in the place of the distribution's.
         names: patterns of the packages that it is for. Of two users who say ``*``, apt heeds the first file only; names come before ``*``.
 
     Returns:
-        ``write`` is false where a source of somebody else's is used; ``files`` is what removal takes back, ``needs`` as in a stage.
+        ``write`` is false where a source of somebody else's is used, ``preferences`` is None where its priority stays too; ``files``
+        is what removal takes back, ``needs`` as in a stage.
     """
-    url = f"{base_url(wishes)}/{distribution(state)}/x86_64"
+    url = url_of(state, wishes)
     record = ctx.artifacts[KEY]
     own = [f"{url}/{KEY_FILE}"] if wishes["cuda_toolkit_repository"] else []
     preferences = f"{PREFERENCES}/codetr-nvidia-cuda-{user.replace('_', '-')}"
-    write = not [path for path in sources if path != SOURCE]
+    write = not [path for path in sources(state, wishes) if path != SOURCE]
+    # Somebody else's source has somebody's priority for all of its packages; only packages that are asked for by name get another one.
+    pin = write or names != "*"
     key = {**record, "urls": list(dict.fromkeys([*own, *record["urls"]]))}
     return {
         "url": url,
@@ -74,8 +88,8 @@ def params(
         "keyring": KEYRING,
         "key": key,
         "fingerprint": str(record.get("fingerprint") or "").replace(" ", "").upper(),
-        "preferences": {"path": preferences, "text": preferences_text(url, priority, names)},
-        "files": [*([SOURCE, KEYRING] if write else []), preferences],
+        "preferences": {"path": preferences, "text": preferences_text(url, priority, names)} if pin else None,
+        "files": [*([SOURCE, KEYRING] if write else []), *([preferences] if pin else [])],
         "needs": [
             {"url": f"{url}/Packages.gz" if url.startswith("http") else url, "why": "NVIDIA's packages"},
             *({"url": each, "why": "the key of NVIDIA's packages"} for each in (key["urls"] if write else [])),

@@ -63,7 +63,8 @@ def of_distribution(
     """The sets of the host's own distribution for a branch; empty where it has none.
 
     Each is ``{"how": prebuilt|dkms, "branch", "lead", "packages", "modules", "headers", "components", "suite", "kernel_last", "pin"}``.
-    ``lead`` is the package whose version must be of the branch, ``modules`` are those of the packages that apt must know.
+    ``lead`` is the package whose version must be of the branch, ``modules`` are those of the packages that apt must know, ``changes`` says
+    whether a driver that is there may become another.
     """
     if system["id"] == "debian":
         entry = table["debian"].get(system["version"], {})
@@ -122,6 +123,7 @@ def _set(how: str, branch: int, entry: dict[str, Any], packages: list[str], need
         "suite": entry.get("suite"),
         "kernel_last": entry.get("kernel_last"),
         "pin": entry.get("pin") or "",
+        "changes": more.get("changes", True),
     }
 
 
@@ -135,14 +137,15 @@ def completion(system: dict[str, Any], table: dict[str, Any], driver: dict[str, 
     if series and not have["dkms"]:
         packages = [f"linux-modules-nvidia-{series}-{release}" for release in have["missing"]]
         # Apt was asked about the series that are installed from here only.
-        return {**_set("prebuilt", branch, {"lead": ""}, packages, []), "modules": []}
+        return {**_set("prebuilt", branch, {"lead": ""}, packages, [], changes=False), "modules": []}
     if not have["dkms"]:
         return None
     # The same driver with the patches of the suite that it was taken from.
     tested = [each for each in table["debian"].get(system["version"], {}).get(branch, []) if have["whose"] == "distribution"]
     versions = [entry["version"] for entry in driver["packages"].values()]
     lasts = [each.get("kernel_last") for each in tested if bool(each.get("suite")) == any("~bpo" in version for version in versions)]
-    return _set("dkms", branch, {"lead": "", "kernel_last": lasts[0] if lasts else None}, ["dkms"], headers(driver, have["missing"], ""))
+    limit = {"lead": "", "kernel_last": lasts[0] if lasts else None}
+    return _set("dkms", branch, limit, ["dkms"], headers(driver, have["missing"], ""), changes=False)
 
 
 def too_new(kernels: list[str], last: str | None) -> list[str]:

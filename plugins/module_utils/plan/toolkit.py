@@ -56,7 +56,6 @@ def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
         "default": toolkit_link.DEFAULT,
         "files": [toolkit_texts.PROFILE, toolkit_texts.LDCONF],
         "before": before_of(ctx),
-        "repository": nvidia_repository.base_url(wishes),
         "paths": [prefix_of(wishes), tmpdir_of(wishes, ctx), PACKAGES_CACHE],
     }
 
@@ -76,14 +75,18 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     if runs and wishes["cuda_toolkit_tmpdir"] and not (tmpdir.get("resolves") and tmpdir["parent_type"] == "dir"):
         stage.problem(f"cuda_toolkit_tmpdir {tmpdir_of(wishes, ctx)} is no folder.", "Make it, or name one that is there.")
     _judge_packaged(stage, here, runs)
-    before = here["before"] if half and here["before"] else {"default": (here["default"] or {}).get("target"), "ldconf": here["ldconf"]}
+    found = {"default": (here["default"] or {}).get("target"), "ldconf": here["ldconf"]}
+    before = dict(here["before"] if half and here["before"] else found)
+    if found["default"] is not None and not _leads_to_ours(here, found["default"], [one.path for one in decisions]):
+        # Whoever moved the link since a run was cut short is the one that it belongs to.
+        before["default"] = found["default"]
     link = toolkit_link.decide(stage, here, wishes["cuda_toolkit_default"], {one.item.minor: one.path for one in decisions}, before, memory)
     files, gone = _files(here, wishes, ctx, decisions, link)
     # An installer writes the linker's file of its version; that is nobody's wish, and goes, unless it was there.
     ours = {one.item.minor for one in runs} | ({entry["minor"] for entry in here["toolkits"] if entry["marker"]} if half else set())
     stray = [f"/etc/ld.so.conf.d/cuda-{minor.replace('.', '-')}.conf" for minor in sorted(ours)]
     stray = [path for path in stray if path not in before["ldconf"]]
-    repository = nvidia_repository.params(state, wishes, ctx, here["sources"], "cuda_toolkit") if packages else None
+    repository = nvidia_repository.params(state, wishes, ctx, "cuda_toolkit") if packages else None
     changes = [*(entry["path"] for entry in files), *gone, *([toolkit_link.DEFAULT] if link.change else [])]
     _name(stage, wishes, ctx, decisions, todo, changes, half)
     needed = {*(APT_RUNFILE if runs else ()), *(nvidia_repository.APT if packages else ())}
@@ -93,7 +96,6 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "tmpdir": tmpdir_of(wishes, ctx),
         "repository": repository,
         "packages": [_package(one.item) for one in packages],
-        "before": {"path": before_of(ctx), "text": json.dumps(before, sort_keys=True) + "\n", "force": not (half and here["before"])},
         "link": {"path": toolkit_link.DEFAULT, "target": link.target, "set": link.set_after(bool(runs), bool(packages))},
         "files": files,
         "gone": gone,
@@ -105,6 +107,7 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     stage.needs += repository["needs"] if repository else []
     stage.disk = _room(wishes, ctx, runs, packages)
     stage.remember = _remember(here, memory, wishes, ctx, decisions, sources, link, repository)
+    stage.params["before"] = {"path": before_of(ctx), "text": _noted(before, stage, stray)}
     stage.stand_in = any(entry.get("stand_in") for entry in stage.remember["toolkits"].values())
     stage.warnings += [text for text in (toolkit_wanted.compiler(state, one.item) for one in decisions) if text]
     stage.before = {"toolkits": {one.item.minor: one.have or None for one in todo}, "default": before["default"]}
@@ -115,6 +118,21 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "apt": stage.apt,
     }
     return stage
+
+
+def _leads_to_ours(here: dict[str, Any], target: str, planned: list[str]) -> bool:
+    marked = [entry["path"] for entry in here["toolkits"] if entry["marker"]]
+    return any(toolkit_link.same(target, path) for path in [*marked, *planned])
+
+
+def _noted(before: dict[str, Any], stage: Stage, stray: list[str]) -> str:
+    """How the host was found, with what removal must know of a run that is cut short; what an earlier one noted stays."""
+    fresh = {
+        "files": stage.remember["files"],
+        "stray": stray,
+        "installers": [run["installer"] for run in stage.params["runfiles"]],
+    }
+    return json.dumps({**before, **{key: sorted({*before.get(key, []), *value}) for key, value in fresh.items()}}, sort_keys=True) + "\n"
 
 
 def _decide(stage: Stage, here: dict[str, Any], wishes: dict[str, Any], memory: dict[str, Any], item: Wanted) -> Decision:
@@ -192,7 +210,7 @@ def _files(
     wanted = {f"{ctx.prefix}/cuda-{one.item.minor}.env": toolkit_texts.environment(one.path, ctx.prefix) for one in decisions}
     if wishes["cuda_toolkit_path"] and decisions:
         named = [one.path for one in decisions if one.path == link.wished] or [decisions[0].path]
-        wanted[toolkit_texts.PROFILE] = toolkit_texts.environment(named[0], ctx.prefix)
+        wanted[toolkit_texts.PROFILE] = toolkit_texts.environment(named[0], ctx.prefix, libraries=False)
     if wishes["cuda_toolkit_ldconfig"] and decisions:
         wanted[toolkit_texts.LDCONF] = toolkit_texts.libraries([one.path for one in decisions], ctx.prefix)
     have = {**here["files"], **here["env"]}
@@ -233,6 +251,10 @@ def _room(wishes: dict[str, Any], ctx: Context, runs: list[Decision], packages: 
     return disk
 
 
+def _packages_of(memory: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: sorted(memory.get(name, [])) for name in ("packages", "named")}
+
+
 def _remember(
     here: dict[str, Any],
     memory: dict[str, Any],
@@ -244,8 +266,10 @@ def _remember(
     repository: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """What removal goes by: the toolkits that are ours, the link as it was, files, and the packages that tasks add."""
-    paths = {entry["path"] for entry in here["toolkits"]}
-    toolkits = {minor: entry for minor, entry in memory.get("toolkits", {}).items() if entry["path"] in paths}
+    paths, earlier = {entry["path"] for entry in here["toolkits"]}, memory.get("toolkits", {})
+    toolkits = {name: entry for name, entry in earlier.items() if entry["path"] in paths}
+    # Those below another prefix are out of sight here, and ours all the same.
+    toolkits |= {entry["path"]: entry for entry in earlier.values() if os.path.dirname(entry["path"]) != prefix_of(wishes)}
     for entry in here["toolkits"]:
         if entry["marker"]:
             about = {key: entry["marker"].get(key) for key in ("record", "sha256", "version", "stand_in")}
@@ -263,5 +287,5 @@ def _remember(
     if decisions:
         files |= {toolkit_texts.PROFILE} if wishes["cuda_toolkit_path"] else set()
         files |= {toolkit_texts.LDCONF} if wishes["cuda_toolkit_ldconfig"] else set()
-    remembered: dict[str, Any] = {"toolkits": toolkits, "files": sorted(files), "packages": sorted(memory.get("packages", []))}
+    remembered: dict[str, Any] = {"toolkits": toolkits, "files": sorted(files), **_packages_of(memory)}
     return {**remembered, **({"default": link.remember} if link.remember else {})}

@@ -13,8 +13,13 @@ def head(prefix: str) -> str:
     return f"# Written by codetr-provision for {prefix}."
 
 
-def environment(path: str, prefix: str) -> str:
-    """A file for any POSIX shell to source: the toolkit at ``path`` comes first, and stands there once however often it is sourced."""
+def environment(path: str, prefix: str, libraries: bool = True) -> str:
+    """A file for any POSIX shell to source: the toolkit at ``path`` comes first, and stands there once however often it is sourced.
+
+    Args:
+        libraries: whether its libraries come first, too; for everybody that would take the place of those that programs bring along.
+    """
+    found = 'LD_LIBRARY_PATH="$(codetr_cuda_first "$CUDA_HOME/lib64" "${LD_LIBRARY_PATH:-}")"\n' if libraries else ""
     return f"""{head(prefix)} Source it; the toolkit comes first on PATH, and only once.
 codetr_cuda_first() {{ (
   rest="$2:"
@@ -27,8 +32,7 @@ codetr_cuda_first() {{ (
 ) }}
 CUDA_HOME={shlex.quote(path)}
 PATH="$(codetr_cuda_first "$CUDA_HOME/bin" "${{PATH:-}}")"
-LD_LIBRARY_PATH="$(codetr_cuda_first "$CUDA_HOME/lib64" "${{LD_LIBRARY_PATH:-}}")"
-export CUDA_HOME PATH LD_LIBRARY_PATH
+{found}export CUDA_HOME PATH{" LD_LIBRARY_PATH" if libraries else ""}
 unset -f codetr_cuda_first
 """
 

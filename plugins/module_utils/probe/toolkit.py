@@ -10,15 +10,13 @@ from .host import Host
 FOLDER = re.compile(r"cuda(?:-\d+\.\d+(?:\.\d+)?)?$")
 MARKER = ".codetr-provision.json"
 LD_FOLDER = "/etc/ld.so.conf.d"
-APT = "/etc/apt"
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """``{"toolkits": [...], "default", "gcc", "files": {path: text}, "env": {path: text}, "ldconf": [...], "before", "sources"}``
+    """``{"toolkits": [...], "default", "gcc", "files": {path: text}, "env": {path: text}, "ldconf": [...], "before"}``
 
     Args:
-        ask: ``{"prefix": where toolkits are, "folder": ours, "default": path of the link, "files": [...], "before": path,
-            "repository": base URL}``
+        ask: ``{"prefix": where toolkits are, "folder": ours, "default": path of the link, "files": [...], "before": path}``
     """
     folder = ask["folder"]
     return {
@@ -29,7 +27,6 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "env": {f"{folder}/{name}": host.read(f"{folder}/{name}") for name in host.listdir(folder) if re.match(r"cuda-[\d.]+\.env$", name)},
         "ldconf": [f"{LD_FOLDER}/{name}" for name in host.listdir(LD_FOLDER) if re.match(r"cuda-\d+-\d+\.conf$", name)],
         "before": host.read_json(ask["before"]),
-        "sources": apt_sources(host, ask["repository"]),
     }
 
 
@@ -87,14 +84,6 @@ def compiler(host: Host) -> str | None:
         if said["rc"] == 0 and re.match(r"\d+", said["out"].strip()):
             return str(said["out"].strip())
     return None
-
-
-def apt_sources(host: Host, url: str) -> list[str]:
-    """The files in which an enabled apt source names the URL."""
-    names = [f"{APT}/sources.list"] + [
-        f"{APT}/sources.list.d/{name}" for name in host.listdir(f"{APT}/sources.list.d") if name.endswith((".list", ".sources"))
-    ]
-    return [path for path in names if names_url(host.read(path) or "", url, deb822=path.endswith(".sources"))]
 
 
 def names_url(text: str, url: str, deb822: bool) -> bool:

@@ -54,7 +54,7 @@ echo "[INFO]: Installed into $path" >>"$log"
 
 # What root's installation does on its own, asked or not.
 if [ -n "$root" ]; then
-  if [ -L /usr/local/cuda ] || [ ! -e /usr/local/cuda ]; then ln -sfn "$path" /usr/local/cuda; fi
+  if [ -L /usr/local/cuda ] || [ ! -e /usr/local/cuda ]; then ln -sfn "$path/" /usr/local/cuda; fi
   printf '%s/lib64\n%s/targets/x86_64-linux/lib\n' "$path" "$path" >/etc/ld.so.conf.d/cuda-@DASHED@.conf
   ldconfig
   if [ -n "$man" ]; then
