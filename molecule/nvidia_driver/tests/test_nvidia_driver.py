@@ -54,7 +54,6 @@ def test_unattended_upgrades_leave_it_alone(host: Host) -> None:
     for name in ("nvidia-tesla-470-smi", "libnvidia-tesla-470-cuda1"):
         assert any(re.match(rule, name) for rule in rules)
     assert not any(re.match(rule, "nvidia-container-toolkit") for rule in rules)
-    assert '"libnvidia-"' in dump
 
 
 def test_the_components_were_added_in_place(host: Host) -> None:
