@@ -191,6 +191,16 @@ def test_a_driver_from_outside_does_not_become_ours_by_a_run_that_was_cut_short(
     assert (stage["action"], problems) == ("keep", [])
 
 
+@pytest.mark.parametrize(("found", "mine"), [(True, False), (False, True)])
+def test_a_runfile_driver_is_ours_where_it_was_not_there_before(found: bool, mine: bool):
+    state = gpu_host(cards=["T4"], driver=470, whose="runfile")
+    state["nvidia_driver"]["loaded"] = None
+    state["inprogress"]["nvidia_driver"] = "begun"
+    state["nvidia_driver"]["files"][BEFORE] = json.dumps({"installed": [], "runfile": found, "installer": True, "named": ["dkms"]})
+    _, stage, _ = driver_plan(state)
+    assert stage["params"]["ours"] is mine
+
+
 def test_a_packaged_driver_does_not_become_ours_by_a_run_that_wrote_nothing_down():
     state = gpu_host(cards=["T4"], driver=470)
     state["inprogress"]["nvidia_driver"] = "begun"

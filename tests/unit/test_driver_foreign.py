@@ -65,6 +65,8 @@ ii  nvidia-utils-535                             535.261.03-0ubuntu0.22.04.1   a
     stage = made["stages"]["nvidia_driver"]
     assert stage["action"] == "repair", replayed.said(made)
     assert [each["packages"] for each in stage["params"]["sets"]] == [[f"linux-modules-nvidia-535-{KERNEL}"]]
+    assert [each["changes"] for each in stage["params"]["sets"]] == [False]
+    assert [each["leave"] for each in stage["params"]["choices"]] == [True]
 
 
 def test_a_kernel_that_the_drivers_package_was_not_tested_with_is_not_tried(tmp_path: Path) -> None:

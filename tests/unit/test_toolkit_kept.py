@@ -148,6 +148,7 @@ def test_path_and_linker_are_told_when_asked_and_no_longer_when_not():
     made = plan(state, wished)["stages"]["cuda_toolkit"]
     texts = {file["path"]: file["text"] for file in made["params"]["files"]}
     assert "CUDA_HOME=/usr/local/cuda-11.8\n" in texts[toolkit_texts.PROFILE]
+    assert "LD_LIBRARY_PATH" not in texts[toolkit_texts.PROFILE]
     assert texts[toolkit_texts.LDCONF].splitlines()[1:] == ["/usr/local/cuda-11.4/lib64", "/usr/local/cuda-11.8/lib64"]
     assert sorted(set(made["remember"]["files"]) - set(texts)) == []
     state = settled(made, state)
