@@ -24,7 +24,9 @@ NOTE = (
 def source_tree(cache: Path, tree: Path) -> Path:
     """Unpack the source distribution into ``tree``, with configs and tools where the repository has them."""
     with tarfile.open(_sdist(cache)) as archive:
-        archive.extractall(tree.parent, filter="data")
+        # By attribute, since Python 3.11.2, Debian 12's own, has no such argument; what is unpacked is known by its hash.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(tree.parent)
     (tree.parent / NAME).rename(tree)
     mim = tree / "mmdet" / ".mim"
     for item in sorted(mim.iterdir()):
