@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     go.add_argument("-C", "--check", action="store_true", help="change nothing; show what a run would do (nothing is verified)")
     go.add_argument("--no-verify", dest="verify", action="store_false", help="do not run playbooks/verify.yml afterwards")
     go.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="folder for index.html and run.json [report]")
-    go.add_argument("--upstreams", type=Path, metavar="FILE", help="JSON list of {name, url, kind: real or stand-in, why}")
+    go.add_argument("--upstreams", type=Path, metavar="FILE", help="JSON list of {name, url, kind: real or stand-in, why, stage}")
     go.add_argument("-t", "--tags", help="only these tags of site.yml")
     go.add_argument("--skip-tags", help="all but these tags of site.yml")
     go.add_argument("-f", "--forks", type=_positive, metavar="N", help="how many hosts at once")

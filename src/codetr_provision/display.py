@@ -20,6 +20,7 @@ from codetr_provision.model import RunResult, StageResult
 from codetr_provision.reducer import PROGRESS, Reducer, RunningTask
 
 SLOW_SECONDS = 15.0
+STAGE_WIDTH = 15  # the longest name, nvidia_driver, and a gap
 MOST_COUNTED = 100_000  # more than this are bytes, which only their share makes readable
 STAGE_STYLE = {"done": "green", "failed": "bold red", "running": "cyan", "interrupted": "yellow", "not run": "dim"}
 
@@ -164,7 +165,7 @@ def describe(task: RunningTask, now: float) -> str:
 
 
 def _stage_line(stage: StageResult, check: bool) -> Text:
-    line = Text(f"{stage.stage:<11}", style=f"{STAGE_STYLE[stage.status]} not dim")
+    line = Text(f"{stage.stage:<{STAGE_WIDTH}}", style=f"{STAGE_STYLE[stage.status]} not dim")
     line.append(f"{stage.outcome(check):<15}", style="not dim" if stage.todo else "")
     line.append(f"{wording.seconds(stage.seconds):>11}  ")
     line.append("  ".join(part for part in (stage.version, "" if stage.todo else stage.reason) if part), style="not dim")

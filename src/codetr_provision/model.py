@@ -26,9 +26,14 @@ class StageResult:
     seconds: float = 0.0
 
     @property
+    def took_part(self) -> bool:
+        """False where the stage was skipped or never reached: nothing comes from it."""
+        return self.status != "not run" and self.action != "skip"
+
+    @property
     def source(self) -> str:
         """Whether the real thing was used; empty where nothing from outside is involved."""
-        if self.status == "not run" or self.stage in ("plan", "preflight", "recheck"):
+        if not self.took_part or self.stage in ("plan", "preflight", "recheck"):
             return ""
         return "stand-in" if self.stand_in else "real"
 
@@ -129,12 +134,13 @@ class HostResult:
 
 @dataclass
 class Upstream:
-    """Where something came from, and whether that is the real place."""
+    """Where something comes from, and whether that is the real place; `stage` takes it, or any where that is empty."""
 
     name: str
     url: str
     kind: Literal["real", "stand-in"]
     why: str = ""
+    stage: str = ""
 
 
 @dataclass
@@ -155,10 +161,15 @@ class RunResult:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
+    def used(self, upstream: Upstream) -> bool:
+        """Whether any host has something from `upstream`."""
+        stages = [stage for host in self.hosts for stage in host.stages if stage.stage == upstream.stage]
+        return not upstream.stage or any(stage.took_part for stage in stages)
+
     @property
     def stand_ins(self) -> list[str]:
-        """Every name that was not the real thing, once each."""
-        names = [upstream.name for upstream in self.upstreams if upstream.kind == "stand-in"]
+        """Every name that was used and was not the real thing, once each."""
+        names = [upstream.name for upstream in self.upstreams if upstream.kind == "stand-in" and self.used(upstream)]
         every = names + [name for host in self.hosts for name in host.stand_ins]
         return list({name.lower(): name for name in reversed(every)}.values())[::-1]
 

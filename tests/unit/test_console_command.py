@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build
 from rich.console import Console
 
 from codetr_provision import cli, redact, wording
-from codetr_provision.display import Display
+from codetr_provision.display import STAGE_WIDTH, Display
 from codetr_provision.project import DEFAULT_COLLECTIONS, PROGRESS_FORMAT, Project, find
 from codetr_provision.reducer import Progress, Reducer, RunningTask
 
@@ -217,6 +218,10 @@ def test_slow_task_gets_a_line_every_15_seconds() -> None:
 @pytest.mark.parametrize(("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min")])
 def test_seconds(value: float, shown: str) -> None:
     assert wording.seconds(value) == shown
+
+
+def test_name_of_every_stage_leaves_a_gap() -> None:
+    assert max(len(name) for name in build.STAGES) < STAGE_WIDTH
 
 
 def test_raw_progress_lines_are_never_shown() -> None:

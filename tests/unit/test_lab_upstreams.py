@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from lab import upstreams
+from lab import site, upstreams
 from lab.settings import LabError
 
 
@@ -113,3 +115,13 @@ def test_a_module_that_is_missing_is_named() -> None:
     assert upstreams.load("no_such_module") is None
     with pytest.raises(LabError, match=r"standins/no_such_module\.py is missing"):
         upstreams.build(["no_such_module"], www=None, base_url="", python310=None)  # type: ignore[arg-type]
+
+
+def test_what_the_last_lab_decided_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODETR_LAB_DIR", str(tmp_path))
+    monkeypatch.setattr(upstreams, "holds", lambda found: True)
+    found = [upstreams.Upstream(name, "", name, True, False, "no answer") for name in upstreams.MODULES]
+    (tmp_path / "upstreams.json").write_text(json.dumps([site._entry(each) for each in found]))
+    assert site.earlier() == found
+    (tmp_path / "upstreams.json").write_text(json.dumps([{**site._entry(found[0]), "of a later lab": 1}]))
+    assert site.earlier() is None

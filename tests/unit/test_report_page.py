@@ -85,6 +85,25 @@ def test_stand_ins_are_named_in_a_banner(tmp_path: Path) -> None:
     assert '<span class="mark warn">stand-in</span>' in text
 
 
+def test_what_no_host_took_is_not_called_used(tmp_path: Path) -> None:
+    upstreams = [
+        Upstream("cuda-11.4.4", "", "stand-in", stage="cuda_toolkit"),
+        Upstream("driver-470", "", "stand-in", stage="nvidia_driver"),
+        Upstream("weights", "", "stand-in", stage="workspace"),
+    ]
+    run = one_run(upstreams=upstreams)
+    run.hosts[0].stages += [
+        StageResult("nvidia_driver", "keep", status="done"),
+        StageResult("cuda_toolkit", "skip", "the stack cpu needs none", status="done"),
+        StageResult("workspace", "install", status="not run"),
+    ]
+    assert run.stand_ins == ["driver-470", "miniconda"]
+    assert run.hosts[0].stages[-2].source == "" and run.hosts[0].stages[-3].source == "real"
+    text = page(run, tmp_path)
+    assert '<th scope="row">cuda-11.4.4</th><td>not used</td>' in text
+    assert '<th scope="row">driver-470</th><td><span class="mark warn">' in text
+
+
 def test_no_banner_when_all_is_real(tmp_path: Path) -> None:
     run = one_run()
     run.hosts[0].stages = run.hosts[0].stages[1:]

@@ -11,6 +11,8 @@ from lab import access, aptsources, hosts, images, mirror, network, python310, u
 from lab.settings import BASE_URL, CACHES, DEFAULT_IMAGE, MIRROR_ADDRESS, SUBNET, lab_dir
 from lab.upstreams import Upstream
 
+# What upstreams.json says beyond the fields of Upstream.
+DERIVED = ("kind", "stage")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 # What each program calls the same thing: a Python that brings certificates of its own does not look where the system keeps them.
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
@@ -29,7 +31,7 @@ def earlier() -> list[Upstream] | None:
     """Return what the last `lab up` decided, or None where there was none or it no longer fits."""
     path = lab_dir() / "upstreams.json"
     try:
-        found = [Upstream(**{key: entry[key] for key in entry if key != "kind"}) for entry in json.loads(path.read_text())]
+        found = [Upstream(**{key: entry[key] for key in entry if key not in DERIVED}) for entry in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError):
         # None yet, or one that another version of the lab wrote.
         return None
@@ -62,8 +64,8 @@ def up(*, keep: bool = False) -> list[Upstream]:
 
 
 def _entry(upstream: Upstream) -> dict[str, Any]:
-    """What upstreams.json says of one; `kind` is the word that the report shows."""
-    return {**asdict(upstream), "kind": "stand-in" if upstream.stand_in else "real"}
+    """What upstreams.json says of one; `kind` is the word that the report shows, `stage` the role's that takes it."""
+    return {**asdict(upstream), "kind": "stand-in" if upstream.stand_in else "real", "stage": upstreams.MODULES[upstream.module]}
 
 
 def write_variables(variables: dict[str, Any]) -> None:

@@ -15,7 +15,15 @@ from typing import Any
 
 from lab.settings import LabError
 
-MODULES = ("conda", "codetr", "cuda", "data", "nvidia", "weights")
+# Each module of stand-ins, and the stage that takes what it makes.
+MODULES = {
+    "conda": "miniconda",
+    "codetr": "repo",
+    "cuda": "cuda_toolkit",
+    "data": "datasets",
+    "nvidia": "nvidia_driver",
+    "weights": "workspace",
+}
 # What the lab always makes itself, and why.
 OWN = {
     "data": "the lab's data is always its own small set",
