@@ -27,7 +27,9 @@ options:
     type: dict
     default: {}
   log:
-    description: File for standard output and standard error. Its folder is made. Empty keeps the output in memory.
+    description:
+      - File for standard output and standard error. Its folder is made, and it belongs to who has the folder.
+      - Empty keeps the output in memory.
     type: path
   explain:
     description: Known failures, tried in order on the output.
@@ -153,8 +155,16 @@ def _open(log: str | None) -> IO[bytes]:
     if not log:
         return tempfile.TemporaryFile()
     os.makedirs(os.path.dirname(log), exist_ok=True)
-    # The folder belongs to who provisions, and root may be writing: a link there leads nowhere.
-    return open(log, "w+b", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o644))
+    return open(log, "w+b", opener=_opened)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Root may be writing into the folder of who provisions: a link there leads nowhere, and the log belongs to who has the folder."""
+    found = os.open(path, flags | os.O_NOFOLLOW, 0o644)
+    if os.geteuid() == 0:
+        folder = os.stat(os.path.dirname(path))
+        os.fchown(found, folder.st_uid, folder.st_gid)
+    return found
 
 
 if __name__ == "__main__":

@@ -52,11 +52,18 @@ CARDS = {
     "RTX 5090": ("2b85", "12.0", 570, 9999),
     "RTX PRO 6000": ("2bb1", "12.0", 570, 9999),
 }
+NEW_KERNEL = "6.19.3-amd64"  # newer than any driver here was tested with
 WISHES: dict[str, dict[str, Any]] = {}
 BARE: dict[str, Any] = {}
 VERSIONS = {
     390: "390.157", 450: "450.248.02", 470: "470.256.02", 535: "535.261.03", 550: "550.163.01", 580: "580.159.04", 595: "595.71.05",
 }  # fmt: skip
+
+
+def works(name: str, branch: int) -> bool:
+    """Whether a branch drives a card, by the table here and not by the plan's."""
+    _, _, first, last = CARDS[name]
+    return first <= branch <= last
 
 
 def card(device: str, address: str = "0000:00:1e.0", bound: str = "") -> dict[str, Any]:

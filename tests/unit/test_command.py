@@ -117,6 +117,15 @@ def test_the_command_and_its_log_are_the_users(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_what_root_writes_down_belongs_to_who_has_the_folder(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.chown(tmp_path, nobody.pw_uid, nobody.pw_gid)
+    run("id", "-un", log=str(tmp_path / "x.log"))
+    found = (tmp_path / "x.log").stat()
+    assert (found.st_uid, found.st_gid) == (nobody.pw_uid, nobody.pw_gid)
+
+
+@needs_root
 def test_a_user_who_is_not_there_is_named() -> None:
     answer = run("true", user="nobody-of-that-name")
     assert answer["failed"] is True

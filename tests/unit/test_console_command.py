@@ -16,7 +16,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan import build
 from rich.console import Console
 
 from codetr_provision import cli, redact, wording
-from codetr_provision.display import STAGE_WIDTH, Display
+from codetr_provision.display import Display, _stage_line
+from codetr_provision.model import StageResult
 from codetr_provision.project import DEFAULT_COLLECTIONS, PROGRESS_FORMAT, Project, find
 from codetr_provision.reducer import Progress, Reducer, RunningTask
 
@@ -221,7 +222,10 @@ def test_seconds(value: float, shown: str) -> None:
 
 
 def test_name_of_every_stage_leaves_a_gap() -> None:
-    assert max(len(name) for name in build.STAGES) < STAGE_WIDTH
+    for name in ("plan", *build.STAGES, "recheck"):
+        for check, action in ((False, "skip"), (True, "replace")):
+            line = _stage_line(StageResult(name, action, todo=True, status="done", seconds=5400), check).plain
+            assert line.split(maxsplit=1)[0] == name and "  1 h 30 min" in line, line
 
 
 def test_raw_progress_lines_are_never_shown() -> None:

@@ -165,3 +165,19 @@ def test_the_string_false_is_no(bench: Bench, anywhere: list[str], words: str, p
     assert done.returncode != 0
     assert part in " ".join(done.stdout.split())
     assert not (bench.folder / "prefix").exists()
+
+
+PAPERS = [("nvidia_driver", "receipts/nvidia_driver.json"), ("cuda_toolkit", "cuda-toolkit.before.json")]
+
+
+@pytest.mark.parametrize(("role", "paper"), PAPERS)
+def test_what_is_there_and_cannot_be_read_is_not_taken_for_nothing(role: str, paper: str, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "ours" / paper).mkdir(parents=True)
+    take_back = {"name": f"codetr.provision.{role}", "tasks_from": "remove.yml"}
+    task = {"ansible.builtin.include_role": take_back, "vars": {f"__{role}_ours": str(tmp_path / "ours")}}
+    here = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": {"ansible_python_interpreter": sys.executable}}
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(json.dumps([here | {"tasks": [task]}]))
+    done = bench.run(playbook, inventory="localhost,")
+    assert done.returncode == 2 and "must be a file" in done.stdout + done.stderr
+    assert "Know what there is to take back" not in done.stdout
