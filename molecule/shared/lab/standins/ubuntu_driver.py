@@ -84,6 +84,8 @@ def packages(driver: Driver) -> list[Deb]:
                 "/usr/bin/nvidia-persistenced": f"#!/bin/sh\n# {NOTE}\necho 'nvidia-persistenced failed to initialize.' >&2\nexit 1\n",
                 "/lib/systemd/system/nvidia-persistenced.service": _UNIT,
             },
+            # With no device there to start it, it would never fail here, as it does where a package starts it.
+            scripts={"postinst": "#!/bin/sh\n[ ! -d /run/systemd/system ] || systemctl start nvidia-persistenced.service || :\n"},
         ),
         _only_one(make, common, "nvidia-kernel-common", files={"/lib/modprobe.d/nvidia-graphics-drivers.conf": _BLACKLIST}),
     ]  # fmt: skip
