@@ -68,7 +68,7 @@ docs: venv ## Write defaults, role READMEs and the list of variables from the ar
 	@$(BIN)/python tools/generate.py
 
 lock: venv ## Write requirements.txt and the stacks' locks anew, with hashes
-	@tools/lock.sh
+	@$(BIN)/python tools/lock.py
 
 benchmark: lab ## A second run on a finished host against fact gathering alone
 	@benchmarks/noop.sh

@@ -105,6 +105,10 @@ class PlanningAction(ActionBase):
             state["receipts"][settled["stage"]] = settled
             state["inprogress"].pop(settled["stage"], None)
         plan = build.build(state, wanted, known)
+        packages = plan["stages"]["packages"]["params"]
+        if wanted["provision_mirror"] and packages.get("install_mmcv") and packages["source"] != "cached":
+            known["wheels"][packages["key"]] = catalog.mirrored_wheel(wanted["provision_mirror"], packages["key"])
+            plan = build.build(state, wanted, known)
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)
         ours = {alone, *build.ALWAYS} if alone else set(plan["stages"])
@@ -145,6 +149,8 @@ def environment_of(wanted: dict[str, Any], account: dict[str, Any]) -> dict[str,
         "PIP_NO_INPUT": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONNOUSERSITE": "1",
+        # Over a local connection the controller's own would come along.
+        "PYTHONPATH": "",
         "GIT_TERMINAL_PROMPT": "0",
         **({name: bundle for name in CA_VARIABLES} if bundle else {}),
     }

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible_collections.codetr.provision.plugins.module_utils.plan import workspace
-from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import block, pins
+from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import block, local_hashes, pins
 
 ROOT = Path(__file__).resolve().parents[2]
 # Installed before the rest, whose source packages are built with them and not with whatever is newest.
 BUILD_TOOLS = ("pip", "setuptools", "wheel")
+MIRROR_SECONDS = 5.0
 DEFAULT_WHEEL_CACHE = "~/.cache/codetr-provision/wheels"
 
 
@@ -29,6 +32,7 @@ def load(wishes: dict[str, Any]) -> dict[str, Any]:
     """
     return {
         "stacks": stacks(),
+        "locks": locks(),
         "artifacts": artifacts(wishes["provision_artifacts"], wishes["provision_mirror"]),
         "edits": edits(wishes["codetr_repo_edits"], wishes["codetr_repo_commit"]),
         "wheels": wheels(wheel_cache(wishes)),
@@ -44,13 +48,26 @@ def nvidia() -> dict[str, Any]:
 
 
 def stacks() -> dict[str, dict[str, Any]]:
-    """All stacks by name, each with its lock's path and pins."""
+    """All stacks by name. The edits that one makes to mmcv-full's sources are read: ``{"files": [...], "digest"}``."""
     found = {}
     for path in sorted((ROOT / "stacks").glob("*.yml")):
         data = yaml.safe_load(path.read_text())
-        lock = path.parent / data["lock"] if data.get("lock") else None
-        text = lock.read_text() if lock else ""
-        found[path.stem] = {**data, "lock_file": str(lock or ""), "pins": pins(text), "lock_first": block(text, BUILD_TOOLS)}
+        if data["mmcv"].get("edits"):
+            source = (ROOT / "roles" / "codetr_packages" / "files" / "edits" / f"{data['mmcv']['edits']}.yml").read_bytes()
+            files = [entry for group in yaml.safe_load(source)["groups"].values() for entry in group["files"]]
+            data["mmcv"]["edits"] = {"files": files, "digest": hashlib.sha256(source).hexdigest()}
+        found[path.stem] = data
+    return found
+
+
+def locks() -> dict[str, dict[str, Any]]:
+    """All lock files of the stacks by name: ``file``, ``pins`` (versions), ``first`` (the entries that are installed before the rest), and
+    ``local`` (the hashes of what artifact records bring).
+    """
+    found = {}
+    for path in sorted((ROOT / "stacks" / "locks").glob("*.txt")):
+        text = path.read_text()
+        found[path.stem] = {"file": str(path), "pins": pins(text), "first": block(text, BUILD_TOOLS), "local": local_hashes(text)}
     return found
 
 
@@ -101,15 +118,31 @@ def wheel_cache(wishes: dict[str, Any]) -> Path:
     return Path(wishes["codetr_packages_wheel_cache"] or DEFAULT_WHEEL_CACHE).expanduser()
 
 
-def wheels(cache: Path) -> dict[str, str]:
-    """Whole paths of the cached wheels by key. One without its sha256 beside it, or with another, is not taken."""
+def wheels(cache: Path) -> dict[str, dict[str, str]]:
+    """The cached wheels by key, ``{"path", "file", "sha256"}``. One without its sha256 beside it, or with another, is not taken."""
     found = {}
     for sums in sorted(cache.glob("*/SHA256SUMS")):
-        match = re.fullmatch(r"([0-9a-f]{64})  (\S+\.whl)\n", sums.read_text())
-        wheel = sums.parent / match.group(2) if match else None
-        if match and wheel and wheel.is_file() and hashlib.sha256(wheel.read_bytes()).hexdigest() == match.group(1):
-            found[sums.parent.name] = str(wheel)
+        entry = _summed(sums.read_text())
+        wheel = sums.parent / entry["file"] if entry else None
+        if wheel and wheel.is_file() and hashlib.sha256(wheel.read_bytes()).hexdigest() == entry["sha256"]:
+            found[sums.parent.name] = {**entry, "path": str(wheel)}
     return found
+
+
+def mirrored_wheel(mirror: str, key: str) -> dict[str, str]:
+    """A wheel that the mirror keeps as the cache does, in wheels/<key>/ with its SHA256SUMS: ``{"url", "file", "sha256"}``, or empty."""
+    folder = f"{mirror.rstrip('/')}/wheels/{key}"
+    try:
+        with urllib.request.urlopen(f"{folder}/SHA256SUMS", timeout=MIRROR_SECONDS) as answer:
+            entry = _summed(answer.read(1000).decode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return {}
+    return {**entry, "url": f"{folder}/{urllib.parse.quote(entry['file'])}"} if entry else {}
+
+
+def _summed(text: str) -> dict[str, str]:
+    match = re.fullmatch(r"([0-9a-f]{64})  ([^/\s]+\.whl)\n", text)
+    return {"sha256": match.group(1), "file": match.group(2)} if match else {}
 
 
 def pip_index() -> str:

@@ -25,6 +25,7 @@ ABSOLUTE = (
     "miniconda_prefix",
     "codetr_env_prefix",
     "codetr_env_python",
+    "codetr_packages_folder",
     "codetr_repo_dest",
     "codetr_datasets_root",
 )

@@ -24,6 +24,8 @@ class StageResult:
     todo: bool = False
     status: StageStatus = "running"
     seconds: float = 0.0
+    # names of what it took from outside, where that is not all that belongs to the stage
+    sources: list[str] | None = None
 
     @property
     def took_part(self) -> bool:
@@ -63,6 +65,7 @@ class Check:
     status: str
     detail: str = ""
     seconds: float = 0.0
+    level: str = ""
     cause: str = ""
     fix: str = ""
 
@@ -83,6 +86,8 @@ class VerifyResult:
     stack: str
     level: str
     passed: bool
+    level_passed: str = ""  # the highest level that passed together with those below it; empty for none
+    levels: dict[str, str] = field(default_factory=dict)
     stand_ins: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +99,22 @@ class VerifyResult:
     def failed(self) -> list[Check]:
         """The checks that did not pass."""
         return [check for check in self.checks if check.status not in ("ok", "skipped")]
+
+    @property
+    def reached(self) -> str:
+        """Which level passed, in words."""
+        return f"level {self.level_passed} passed" if self.level_passed else "no level passed"
+
+    @property
+    def speed(self) -> dict[str, Any]:
+        """What the level speed measured; empty where it was not asked for or failed."""
+        told = self.figures.get("speed")
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def other_figures(self) -> dict[str, Any]:
+        """All figures but those of the level speed."""
+        return {name: value for name, value in self.figures.items() if name != "speed"}
 
     @property
     def good(self) -> bool:
@@ -164,7 +185,7 @@ class RunResult:
     def used(self, upstream: Upstream) -> bool:
         """Whether any host has something from `upstream`."""
         stages = [stage for host in self.hosts for stage in host.stages if stage.stage == upstream.stage]
-        return not upstream.stage or any(stage.took_part for stage in stages)
+        return not upstream.stage or any(stage.took_part and (stage.sources is None or upstream.name in stage.sources) for stage in stages)
 
     @property
     def stand_ins(self) -> list[str]:

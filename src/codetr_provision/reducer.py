@@ -221,7 +221,7 @@ def _stage_result(stage: dict[str, Any], status: Any) -> StageResult:
     return StageResult(
         stage=str(stage.get("stage") or ""), action=action, reason=redact.text(str(stage.get("reason") or "")),
         version=redact.text(str(stage.get("version") or "")), stand_in=bool(stage.get("stand_in")),
-        todo=bool(stage.get("todo", action not in ("keep", "skip"))), status=status,
+        todo=bool(stage.get("todo", action not in ("keep", "skip"))), status=status, sources=stage.get("sources"),
     )
 
 

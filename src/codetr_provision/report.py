@@ -17,8 +17,21 @@ from codetr_provision.model import SCHEMA, HostResult, RunResult, VerifyResult, 
 
 HOSTS = "hosts"
 PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+WIDE = ("loss.png", "speed.png")
 MOST_PICTURES = 12
 MOST_PICTURE_BYTES = 4_000_000
+SPEED_TITLE = ", {images_per_second:.3g} images/s"
+SPEED_ROWS = (
+    ("images_per_second", "Images per second, all GPUs", ""),
+    ("seconds_per_iteration", "Time of an iteration (median)", " s"),
+    ("data_seconds", "of it waiting for data", " s"),
+    ("gpu_use_percent", "GPU use", " %"),
+    ("peak_memory_bytes", "Peak memory", ""),
+    ("gpus", "GPUs", ""),
+    ("batch", "Images per GPU and iteration", ""),
+    ("iterations", "Iterations counted", ""),
+    ("scales", "Scales", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ def render(run: RunResult, folders: Path) -> str:
         loader=jinja2.PackageLoader("codetr_provision"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )
-    templates.filters.update(seconds=wording.seconds, figure=_figure, words=_words)
+    templates.filters.update(seconds=wording.seconds, figure=_figure, words=_words, speed=speed_rows)
     return templates.get_template("report.html.j2").render(
         run=run, headline=summary.sentence(run), stand_ins=summary.stand_in_sentence(run) if run.stand_ins else "",
         troubles=list(summary.troubles(run)), steps=list(summary.next_steps(run)),
@@ -104,7 +117,7 @@ def render(run: RunResult, folders: Path) -> str:
 def _picture_files(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_TYPES and path.is_file())
     wanted = [path for path in found if path.name.startswith(("sample-", "lvis-"))][:MOST_PICTURES]
-    return [path for path in found if path.name == "loss.png"] + wanted
+    return [path for path in found if path.name in WIDE] + wanted
 
 
 def _pictures(host: HostResult, folders: Path) -> Iterator[Picture]:
@@ -114,15 +127,29 @@ def _pictures(host: HostResult, folders: Path) -> Iterator[Picture]:
     for path in _picture_files(folder):
         if path.stat().st_size <= MOST_PICTURE_BYTES:
             content = base64.b64encode(path.read_bytes()).decode("ascii")
-            yield Picture(_title(path.stem, host), f"data:{PICTURE_TYPES[path.suffix.lower()]};base64,{content}", path.stem == "loss")
+            yield Picture(_title(path.stem, host), f"data:{PICTURE_TYPES[path.suffix.lower()]};base64,{content}", path.name in WIDE)
 
 
 def _title(stem: str, host: HostResult) -> str:
     losses = host.verify.losses if host.verify else []
+    if stem == "speed":
+        told = SPEED_TITLE.format(**host.verify.speed) if host.verify and "images_per_second" in host.verify.speed else ""
+        return f"Speed of the training{told}: time of each iteration, and use of the GPUs (or memory, where none took part)"
     if stem != "loss":
         return stem.replace("-", " ").replace("_", " ").capitalize()
     span = f": {losses[0].loss:.3g} at iteration {losses[0].iter}, {losses[-1].loss:.3g} at {losses[-1].iter}" if losses else ""
     return f"Loss of the training run{span}"
+
+
+def speed_rows(told: dict[str, Any]) -> dict[str, str]:
+    """What the level speed measured, for a table: a row for each figure that is there, with its unit."""
+    where = {"peak_memory_bytes": "Peak memory per GPU" if told.get("gpus") else "Peak memory of the processes"}
+    rows = {}
+    for key, name, unit in SPEED_ROWS:
+        if told.get(key) is not None:
+            # the rows have their units themselves; bytes are for _figure to word
+            rows[where.get(key, name)] = f"{_figure(told[key], key if key in where else '')}{unit}"
+    return rows
 
 
 def _words(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -24,6 +25,8 @@ def show(console: Console, run: RunResult) -> None:
     if any(host.verify for host in run.hosts):
         console.print(_checks(run))
     for host in run.hosts:
+        if host.verify:
+            console.print(Text(f"{host.name}: {host.verify.reached}{_measured(host.verify.speed)}."))
         for warning in host.warnings:
             console.print(Text.assemble(("Warning", "yellow"), f" {host.name}: {warning}"))
     for warning in run.warnings:
@@ -57,18 +60,25 @@ def _stages(run: RunResult) -> Table:
 
 def _checks(run: RunResult) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="Checks", title_justify="left", title_style="bold")
-    for name in ("Host", "Check", "Result", "Detail"):
+    for name in ("Host", "Level", "Check", "Result", "Detail"):
         table.add_column(name, overflow="fold")
     table.add_column("Time", justify="right", no_wrap=True)
     for host in run.hosts:
         checks = host.verify.checks if host.verify else []
         for number, check in enumerate(checks):
+            begins = number == 0 or check.level != checks[number - 1].level
             table.add_row(
-                Text(host.name if number == 0 else "", style="bold"), Text(check.name),
+                Text(host.name if number == 0 else "", style="bold"), Text(check.level if begins else ""), Text(check.name),
                 Text(check.status, style=CHECK_STYLE.get(check.status, "bold red")), Text(check.detail), wording.seconds(check.seconds),
                 end_section=number == len(checks) - 1,
             )
     return table
+
+
+def _measured(speed: dict[str, Any]) -> str:
+    """What the level speed measured, to follow a sentence; empty without it."""
+    told = speed.get("images_per_second")
+    return f", {told:.3g} images/s" if isinstance(told, (int, float)) else ""
 
 
 def stand_in_sentence(run: RunResult) -> str:
@@ -122,7 +132,8 @@ def sentence(run: RunResult) -> str:
     stages = wording.count(changed, "stage")
     if run.check:
         return f"Check of {hosts} in {took}: " + (f"a real run would change {stages}." if changed else "all is in place.")
-    verified = " and verified" if run.verify else ", not verified"
+    levels = {host.verify.level_passed for host in run.hosts if host.verify} - {""}
+    verified = f" and verified{f' (level {levels.pop()})' if len(levels) == 1 else ''}" if run.verify else ", not verified"
     return f"{hosts} ready{verified} in {took}; {f'{stages} changed something' if changed else 'nothing had to be changed'}."
 
 

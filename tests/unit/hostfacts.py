@@ -77,7 +77,7 @@ def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
         "controller_epoch": 1.8e9,
         "miniconda": {"prefix": None, "empty": True, "conda": None, "condarc": None, "shell_init": False},
         "env": {"prefix": None, "empty": True, "kind": None, "python": None, "base": None},
-        "packages": {"site": None, "dists": {}, "editable": {}, "folders": []},
+        "packages": {"site": None, "dists": {}, "editable": {}, "folders": [], "conda": {}},
         "repo": {"dest": None, "empty": True, "git": False, "commit": None, "origin": None, "changed": [], "files": {}},
     }
     from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets, nvidia_driver, toolkit, workspace
@@ -123,9 +123,10 @@ def provisioned(wished: dict[str, Any] | None = None) -> dict[str, Any]:
     dest = repo.dest_of(wished, ctx)
     state["packages"] = {
         "site": "/x",
-        "dists": {**stack["pins"], "mmcv-full": stack["mmcv"]["version"]},
+        "dists": {**have["locks"]["cpu-py310"]["pins"], "mmcv-full": stack["mmcv"]["version"]},
         "editable": {"mmdet": dest},
         "folders": [],
+        "conda": {},
     }
     files = {
         path: {"sha256": entry["sha256_after"], "find": [0] * len(entry["edits"]), "replace": [edit["count"] for edit in entry["edits"]]}

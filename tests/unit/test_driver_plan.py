@@ -288,9 +288,9 @@ def test_a_card_can_need_a_newer_driver_than_the_stack():
     """CUDA 12 runs from 525 on, and on Blackwell from 570, the first branch that drives it."""
     stack = known(wanted())["stacks"]["modern"]
     hopper, blackwell = {"capability": "9.0"}, {"capability": "10.0"}
-    assert stacks.variant_for(stack, [hopper], "525.60.13")["cuda"] == "12"
+    assert stacks.variant_for(stack, [hopper], "525.60.13")["cuda"] == "12.8"
     assert stacks.variant_for(stack, [blackwell], "565.57.01") is None
     assert stacks.variant_for(stack, [hopper, blackwell], "565.57.01") is None
-    assert stacks.variant_for(stack, [blackwell], "570.86.10")["cuda"] == "12"
+    assert stacks.variant_for(stack, [blackwell], "570.86.10")["cuda"] == "12.8"
     assert stacks.variant_for(stack, [hopper, blackwell], "580.65.06")["cuda"] == "13.0"
     assert (stacks.least_driver(stack, [hopper]), stacks.least_driver(stack, [blackwell])) == ("525", "570")

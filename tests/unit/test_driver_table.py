@@ -94,7 +94,7 @@ def expected(name: str, driver: int | None, wish: str, secure: bool, old_kernel:
     stack = wish if wish != "auto" else "cu113" if capability <= (8, 9) else "modern"
     if stack == "cpu":
         return "skip"
-    if (stack == "cu113" and capability > (8, 9)) or (stack == "modern" and capability < (5, 0)):
+    if (stack == "cu113" and capability > (8, 9)) or (stack == "modern" and capability < (7, 0)):
         return "refuse"
     if driver is not None:
         least = 450 if stack == "cu113" else 570 if capability >= (10, 0) else 525

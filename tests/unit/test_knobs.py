@@ -54,6 +54,11 @@ OTHER: dict[str, Any] = {
     "codetr_packages_wheel_cache": "/srv/wheels",
     "codetr_packages_jobs": 1,
     "codetr_packages_remove_foreign": True,
+    "codetr_packages_folder": "/srv/packages",
+    "codetr_packages_sbom": False,
+    "codetr_packages_compute_capabilities": ["8.0"],
+    "codetr_env_python_version": "3.11",
+    "codetr_torch_source": "conda",
     "codetr_repo_url": "https://git.test/Co-DETR.git",
     "codetr_repo_commit": "1" * 40,
     "codetr_repo_dest": "/srv/Co-DETR",
@@ -80,6 +85,8 @@ WITH: dict[str, dict[str, Any]] = {
         f"cuda_toolkit_{name}": {"cuda_toolkit_versions": ["11.4.4"]}
         for name in ("source", "prefix", "default", "path", "ldconfig", "tmpdir")
     },
+    "codetr_packages_compute_capabilities": {"codetr_stack": "modern"},
+    "codetr_env_python_version": {"codetr_stack": "modern"},
     "cuda_toolkit_repository": {"cuda_toolkit_versions": ["12.5"], "cuda_toolkit_source": "nvidia"},
 }
 OTHER |= {"miniconda_accept_anaconda_terms": True, "codetr_env_python": "/usr/bin/python3.10"}

@@ -98,6 +98,14 @@ def test_what_has_no_upstream_is_listed_too() -> None:
     assert (found.name, found.url, found.stand_in, found.forced) == ("coco-val2017", "", True, True)
 
 
+def test_the_stage_is_the_one_that_takes_it() -> None:
+    stages = {(module, name): upstreams.stage(upstreams.Upstream(name, "", module, True, False, "")) for module, name in (
+        ("conda", "conda-forge"), ("conda", "pytorch"), ("wheels", "torch-1.11.0-cu113-cp310"),
+    )}  # fmt: skip
+    assert list(stages.values()) == ["miniconda", "packages", "packages"]
+    assert set(upstreams.STAGES) <= {name for module in upstreams.MODULES for name, _ in upstreams.declared(module)}
+
+
 def test_wishes_and_records_are_merged() -> None:
     made: dict[str, dict[str, Any]] = {
         "a": {"artifacts": {"one": {"size": 1}}, "wishes": {"x": 1}},

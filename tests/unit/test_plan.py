@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.plan import preflight
-from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import wheel_key
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Stage
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
 from driverfacts import gpu_host
-from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
+from hostfacts import GB, bare, directory, plan, provisioned, wanted
 
 CORE = ("preflight", "miniconda", "env", "packages", "repo")
 
@@ -70,14 +69,6 @@ def test_only_warn_turns_preflight_problems_into_warnings():
     made = plan(bare(wished, machine__memory__total=GB), wished)
     assert made["problems"] == []
     assert any("GiB of memory" in warning for warning in made["warnings"])
-
-
-def test_a_stack_without_a_lock_says_what_can_be_installed_of_it():
-    made = plan(gpu_host(cards=["T4"]))
-    (problem,) = made["problems"]
-    assert "not yet its Python packages" in problem["what"]
-    assert "--tags nvidia_driver,cuda_toolkit" in problem["way_out"]
-    assert (made["stack"], made["stages"]["nvidia_driver"]["action"]) == ("cu113", "install")
 
 
 def test_a_gpu_host_with_stack_cpu_asked_for_goes_on():
@@ -234,14 +225,6 @@ def test_venv_and_existing_need_no_conda():
     assert made["stages"]["env"]["params"]["python"] == "/opt/codetr/envs/codetr/bin/python"
 
 
-def test_a_cached_wheel_is_taken_and_not_built():
-    wished = wanted()
-    key = wheel_key(known(wished)["stacks"]["cpu"], bare()["os"])
-    built = plan(bare())["stages"]["packages"]["params"]
-    cached = plan(bare(), wheels={key: "/cache/x.whl"})["stages"]["packages"]["params"]
-    assert (built["build"], cached["build"], cached["wheel"]) == (True, False, "/cache/x.whl")
-
-
 def test_one_package_that_differs_is_found():
     state = provisioned()
     state["packages"]["dists"]["numpy"] = "2.2.6"
@@ -300,7 +283,7 @@ def test_our_own_edits_are_not_dirt():
     state["repo"]["commit"] = "0" * 40
     made = plan(state)
     assert made["problems"] == []
-    assert len(made["stages"]["repo"]["params"]["revert"]) == 3
+    assert len(made["stages"]["repo"]["params"]["revert"]) == len(state["repo"]["files"]) > 0
 
 
 def test_an_edited_file_that_somebody_changed_too_is_kept_where_our_edits_stand():

@@ -198,7 +198,7 @@ def test_packages_by_the_names_of_their_metadata(tree: Tree) -> None:
 
 
 def test_no_environment_has_no_packages(tree: Tree) -> None:
-    assert packages.probe(tree.host, {"env": "/env"}) == {"site": None, "dists": {}, "editable": {}, "folders": []}
+    assert packages.probe(tree.host, {"env": "/env"}) == {"site": None, "dists": {}, "editable": {}, "folders": [], "conda": {}}
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from codetr_provision import cli, report
+from codetr_provision import cli, report, summary
 from codetr_provision.model import Failure, HostResult, RunResult, StageResult, Upstream
 
 NASTY = "<script>alert(1)</script>"
@@ -77,6 +78,62 @@ def test_page_has_everything_and_loads_nothing(tmp_path: Path) -> None:
     assert len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", text)) == 3
 
 
+SPEED = {
+    "images_per_second": 6.5312, "seconds_per_iteration": 0.6124, "data_seconds": 0.0131, "batch": 2, "gpus": 2, "iterations": 24,
+    "peak_memory_bytes": 15 * 2**30, "gpu_use_percent": 93.4, "gpu_use_percent_each": {"0": 93.4}, "scales": "480x1333 to 800x1333",
+}  # fmt: skip
+LEVELS = {"versions": "passed", "ops": "passed", "train": "passed", "speed": "failed"}
+
+
+def spoken(text: str) -> str:
+    """The page's text without tags, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text.partition("<body>")[2]).split())
+
+
+def test_the_level_that_passed_is_told_on_the_page_and_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checks = [{"name": "foreign", "status": "ok", "level": "versions"}, {"name": "speed", "status": "FAIL", "level": "speed"}]
+    run = one_run()
+    told = verify(level="speed", level_passed="train", levels=LEVELS, passed=False, checks=checks)
+    report.collect(run, fetched(tmp_path, told), tmp_path / "report")
+    said = spoken(page(run, tmp_path))
+    assert "Not verified level train passed of speed asked for" in said
+    assert "versions passed ops passed train passed speed failed" in said
+    summary.show(Console(width=140), run)
+    assert "one: level train passed." in capsys.readouterr().out
+
+
+def test_a_host_on_which_no_level_passed(tmp_path: Path) -> None:
+    run = one_run()
+    report.collect(run, fetched(tmp_path, verify(level_passed=None, passed=False)), tmp_path / "report")
+    assert "no level passed of train asked for" in spoken(page(run, tmp_path))
+
+
+def test_a_level_that_passed_is_in_the_sentence(tmp_path: Path) -> None:
+    run = one_run()
+    report.collect(run, fetched(tmp_path, verify(level_passed="train", levels=LEVELS)), tmp_path / "report")
+    assert "1 host ready and verified (level train) in" in page(run, tmp_path)
+    assert "of train asked for" not in page(run, tmp_path)
+
+
+def test_speed_has_a_table_of_its_own_and_its_picture(tmp_path: Path) -> None:
+    run = one_run()
+    folder = fetched(tmp_path, verify(level="speed", level_passed="speed", figures={"speed": SPEED, "iterations": 16}))
+    Image.new("RGB", (8, 8), "blue").save(folder / "one" / "speed.png")
+    report.collect(run, folder, tmp_path / "report")
+    text = page(run, tmp_path)
+    said = spoken(text)
+    assert "Speed Images per second, all GPUs 6.531 Time of an iteration (median) 0.6124 s of it waiting for data 0.0131 s" in said
+    assert "GPU use 93.4 % Peak memory per GPU 15.00 GiB GPUs 2" in said
+    assert "Figures iterations 16" in said
+    assert 'class="wide"><img' in text and "Speed of the training, 6.53 images/s: time of each iteration" in text
+    assert text.count("data:image/png") == 2
+
+
+def test_figures_of_speed_that_are_absent_have_no_row() -> None:
+    rows = report.speed_rows({"images_per_second": 0.251, "gpu_use_percent": None, "peak_memory_bytes": 2**30, "gpus": 0})
+    assert rows == {"Images per second, all GPUs": "0.251", "Peak memory of the processes": "1.00 GiB", "GPUs": "0"}
+
+
 def test_stand_ins_are_named_in_a_banner(tmp_path: Path) -> None:
     upstreams = [Upstream("co-detr", "http://lab/x.git", "stand-in", "no answer"), Upstream("torch", "the package index", "real")]
     text = page(one_run(upstreams=upstreams), tmp_path)
@@ -102,6 +159,14 @@ def test_what_no_host_took_is_not_called_used(tmp_path: Path) -> None:
     text = page(run, tmp_path)
     assert '<th scope="row">cuda-11.4.4</th><td>not used</td>' in text
     assert '<th scope="row">driver-470</th><td><span class="mark warn">' in text
+
+
+def test_of_a_stage_that_names_its_sources_only_those_are_used(tmp_path: Path) -> None:
+    run = one_run(upstreams=[Upstream(name, "", "stand-in", stage="packages") for name in ("torch-cu113", "mmcv-cu113")])
+    run.hosts[0].stages.append(StageResult("packages", "install", status="done", sources=["mmcv-cu113"]))
+    assert run.stand_ins == ["mmcv-cu113", "miniconda"]
+    run.hosts[0].stages[-1].sources = []
+    assert run.stand_ins == ["miniconda"]
 
 
 def test_no_banner_when_all_is_real(tmp_path: Path) -> None:

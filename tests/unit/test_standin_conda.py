@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "molecule" / "shared"))
 
 from lab.settings import LabError
-from lab.standins import conda_elf, conda_package
+from lab.standins import conda_channels, conda_elf, conda_package, conda_zstd
 from lab.standins.conda_python import UnsuitablePython, examine
 
 PAYLOAD = Path(conda_package.__file__).parent / "conda_payload"
@@ -84,6 +84,67 @@ def test_a_tar_depends_on_names_and_contents_only(tmp_path: Path) -> None:
     assert conda_package.tar({"": tmp_path / "two"}) != one
 
 
+def test_a_tar_can_be_continued_by_another(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    first = conda_package.tar({"": tmp_path / "one"}, more=True)
+    joined = conda_package.gzipped(first) + conda_package.gzipped(conda_package.tar({"": tmp_path / "two"}))
+    (tmp_path / "both.tar.gz").write_bytes(joined)
+    done = subprocess.run(["tar", "-tzf", str(tmp_path / "both.tar.gz")], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("one\ntwo\n", "")
+
+
+@pytest.mark.parametrize("size", [0, 1, 128 * 1024, 128 * 1024 + 1, 256 * 1024])
+def test_a_frame_ends_where_its_data_ends(size: int) -> None:
+    content = bytes(number % 251 for number in range(size))
+    frame = conda_zstd.stored(content)
+    assert frame[:6] == b"\x28\xb5\x2f\xfd\x80\x50" and int.from_bytes(frame[6:10], "little") == size
+    place, found, last = 10, b"", 0
+    while not last:
+        assert place < len(frame), "no block says that it is the last"
+        header = int.from_bytes(frame[place : place + 3], "little")
+        last, kind, length = header & 1, header >> 1 & 3, header >> 3
+        assert kind == 0
+        found += frame[place + 3 : place + 3 + length]
+        place += 3 + length
+    assert (found, place) == (content, len(frame))
+
+
+@pytest.mark.parametrize("size", [0, 1_000_000])
+def test_a_stored_package_is_read_by_others(tmp_path: Path, size: int) -> None:
+    content = bytes(number % 251 for number in range(size))
+    root = tmp_path / "root"
+    (root / "lib").mkdir(parents=True)
+    (root / "lib" / "file").write_bytes(content)
+    package = conda_package.Package("tool", "1", "0", root, stored=True)
+    conda_package.write_channel(tmp_path / "channel", [package])
+    document = json.loads((tmp_path / "channel" / "linux-64" / "repodata.json").read_text())
+    assert (document["packages"], list(document["packages.conda"])) == ({}, ["tool-1-0.conda"])
+    package_streaming = pytest.importorskip("rattler.package_streaming")
+    package_streaming.extract(tmp_path / "channel" / "linux-64" / "tool-1-0.conda", tmp_path / "out")
+    assert (tmp_path / "out" / "lib" / "file").read_bytes() == content
+    assert json.loads((tmp_path / "out" / "info" / "index.json").read_text())["name"] == "tool"
+
+
+def test_the_same_wheels_make_the_same_packages_and_each_says_what_it_is(tmp_path: Path) -> None:
+    names = ("certifi", "charset_normalizer", "idna", "numpy", "pillow", "requests", "typing_extensions", "urllib3")
+    for name in names:
+        wheel(tmp_path / f"{name}-1-py3-none-any.whl", "tool/__init__.py")
+    sums = []
+    for turn in ("one", "two"):
+        (tmp_path / turn).mkdir()
+        for channel, packages in conda_channels.packages(tmp_path, tmp_path / turn).items():
+            conda_package.write_channel(tmp_path / turn / channel, packages)
+        sums.append({path.name: path.read_bytes() for path in (tmp_path / turn).rglob("*") if path.suffix in (".bz2", ".conda", ".json")})
+    assert sums[0] == sums[1]
+    for text in [
+        *(tmp_path / "one").rglob("STAND-IN-*.txt"),
+        *(tmp_path / "one").glob("*torch*/lib/python3.10/site-packages/*/__init__.py"),
+    ]:
+        assert "STAND-IN for " in text.read_text() and "computes nothing" in text.read_text()
+
+
 def wheel(path: Path, extra: str = "tool/__init__.py") -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tool-1.dist-info/METADATA", "Name: tool\nVersion: 1\n")
@@ -140,7 +201,7 @@ def payload_environment(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["install", "numpy"], 2, "invalid choice: 'install'"),
+        (["update", "numpy"], 2, "invalid choice: 'update'"),
         (["config", "--system", "--set", "a", "b"], 2, "invalid choice: 'config'"),
         (["create", "--yes", "--json", "--prefix", "x"], 2, "unrecognized arguments: --json"),
         (["create", "--ye", "--prefix", "x"], 2, "unrecognized arguments: --ye"),
@@ -149,6 +210,7 @@ def payload_environment(tmp_path: Path) -> dict[str, str]:
         (["create", "--prefix", "x"], 1, "needs --yes"),
         (["create", "--yes", "--prefix", "x", "--override-channels", "python"], 1, "At least one -c / --channel flag"),
         (["create", "--yes", "--prefix", "x", "python"], 1, "channel 'defaults'"),
+        (["install", "--yes", "--prefix", "/nowhere", "python"], 1, "EnvironmentLocationNotFound: Not a conda environment: /nowhere"),
         (["list", "--prefix", "/nowhere"], 1, "EnvironmentLocationNotFound: Not a conda environment: /nowhere"),
         (["env", "remove", "--yes", "--prefix", "/nowhere"], 1, "Not a conda environment: /nowhere"),
     ],

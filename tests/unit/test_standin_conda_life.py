@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ class Site:
 
     def __init__(self, folder: Path, base_url: str) -> None:
         self.www, self.base_url, self.prefix, self.home = folder / "www", base_url, folder / "miniconda", folder / "home"
+        self.conda = self.prefix / "bin" / "conda"
         self.home.mkdir()
 
     def build(self) -> dict[str, Any]:
@@ -47,30 +47,35 @@ class Site:
 
     def create(self, prefix: Path) -> subprocess.CompletedProcess[str]:
         options = ["--yes", "--quiet", "--prefix", prefix, "--override-channels", "--channel", "conda-forge"]
-        return self.run(self.prefix / "bin" / "conda", "create", *options, "python=3.10", "pip")
+        return self.run(self.conda, "create", *options, "python=3.10", "pip")
 
     def run(self, *argv: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home), **extra}
         return subprocess.run([str(part) for part in argv], env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The stand-in, built, served and installed with its older version."""
+@cache
+def ready(base: Path) -> Site:
+    """The stand-in, built, served until the tests are over, and installed with its older version; once for all that ask."""
     if python310.find() is None:
         pytest.skip(f"no CPython 3.10 on this machine; name one in {python310.VARIABLE}")
-    folder = tmp_path_factory.mktemp("conda")
-    (folder / "www").mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder / "www"))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        made = Site(folder, f"http://127.0.0.1:{server.server_port}")
-        made.build()
-        done = made.run("bash", made.installer("24.11.1-0"), "-b", "-p", made.prefix)
-        assert done.returncode == 0, done.stderr
-        assert "stand-in" in done.stdout
-        (made.prefix / ".condarc").write_text(f"channels: [conda-forge]\nchannel_alias: {made.base_url}/conda\n")
-        yield made
-        server.shutdown()
+    folder = base / "conda"
+    (folder / "www").mkdir(parents=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder / "www")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made = Site(folder, f"http://127.0.0.1:{server.server_port}")
+    made.build()
+    done = made.run("bash", made.installer("24.11.1-0"), "-b", "-p", made.prefix)
+    assert done.returncode == 0, done.stderr
+    assert "stand-in" in done.stdout
+    (made.prefix / ".condarc").write_text(f"channels: [conda-forge]\nchannel_alias: {made.base_url}/conda\n")
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The stand-in, installed."""
+    return ready(tmp_path_factory.getbasetemp())
 
 
 def test_records_name_the_installers_and_are_marked(site: Site) -> None:

@@ -89,7 +89,7 @@ def test_every_variable_is_used_by_the_code():
 def test_locks_pin_everything_by_hash():
     for lock in [ROOT / "requirements.txt", *(ROOT / "stacks" / "locks").glob("*.txt")]:
         entries = re.findall(r"^[A-Za-z0-9][^\n]*==(?:[^\n]*\\\n)*[^\n]*", lock.read_text(), re.M)
-        assert len(entries) > 40
+        assert len(entries) > (5 if lock.stem == "nvcc-cu130" else 30)
         assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
 
 

@@ -115,3 +115,36 @@ def test_ops_that_modules_use_including_one_that_is_not_known():
     uses = used_ops.in_modules([object(), roi_align, carafe, roi_align])
     assert [use.op for use in uses] == ["CARAFE", "roi_align"]
     assert uses[1].get("output_size") == (7, 7)
+
+
+def test_masks_are_cut_by_roi_align_though_no_layer_shows_it():
+    uses = used_ops.in_config({"rcnn": {"mask_size": 28}, "mask_head": {"stage_sup_size": [14, 112]}})
+    assert [use.get("output_size") for use in uses] == [(112, 112), (14, 14), (28, 28)]
+    assert {(use.op, use.get("spatial_scale"), use.get("aligned")) for use in uses} == {("roi_align", 1.0, True)}
+
+
+def test_images_are_repeated_only_where_there_are_too_few():
+    dataset = {"type": "CocoDataset"}
+    assert overrides.repeated(dataset, 16, 16) is dataset
+    assert overrides.repeated(dataset, 5, 16) == {"type": "RepeatDataset", "times": 4, "dataset": dataset}
+
+
+@pytest.mark.parametrize(("dataset", "said"), [
+    ({"pipeline": PIPELINE}, "480x1333 to 800x1333"), ({"pipeline": [{"img_scale": (1333, 800)}]}, "800x1333"), ({}, "as they are"),
+    ({"dataset": {"pipeline": [{"img_scale": (64, 64)}]}}, "64x64"),
+])
+def test_the_scales_of_a_dataset_are_told(dataset, said):
+    assert overrides.scales(dataset) == said
+
+
+def test_a_config_for_a_measurement_keeps_batch_and_workers_and_leaves_no_checkpoint():
+    settings = _settings(mixed_precision=True, batch=4, workers=8, checkpoints=False)
+    assert (settings["data"]["samples_per_gpu"], settings["data"]["workers_per_gpu"]) == (4, 8)
+    assert settings["checkpoint_config"] is None
+    assert "lr_config" not in settings
+
+
+def test_a_warm_up_is_cut_short_and_epochs_can_be_two():
+    settings = _settings(mixed_precision=True, warmup=4, epochs=2)
+    assert settings["lr_config"] == {"warmup_iters": 4}
+    assert settings["runner"]["max_epochs"] == 2

@@ -31,6 +31,14 @@ def test_paths_become_absolute_and_lists_are_kept(tmp_path):
     assert not asked.reaches("train")
 
 
+def test_the_scale_is_small_where_speed_is_not_the_question(tmp_path):
+    asked = options.parse(_arguments(tmp_path))
+    assert (asked.longest, asked.speed_longest, asked.train_images) == (320, 0, 16)
+    asked = options.parse(_arguments(tmp_path, "--scale", "160"))
+    assert (asked.longest, asked.speed_longest) == (160, 160)
+    assert options.parse(_arguments(tmp_path, "--scale", "0")).longest == 0
+
+
 @pytest.mark.parametrize(("more", "words"), [
     (["--expect", "torch"], "NAME=VERSION"),
     (["--config", "absent.py"], "absent.py is not a file"),
@@ -38,6 +46,8 @@ def test_paths_become_absolute_and_lists_are_kept(tmp_path):
     (["--data", "/absent"], "/absent is not a folder"),
     (["--train-images", "0"], "at least 1"),
     (["--level", "all"], "invalid choice"),
+    (["--gpus", "0"], "at least 1"),
+    (["--speed-iterations", "3"], "at least 4"),
 ])
 def test_wrong_usage_is_status_2_with_a_sentence(tmp_path, capsys, more, words):
     with pytest.raises(SystemExit) as ended:
@@ -119,6 +129,9 @@ def test_a_run_without_torch_ends_with_a_whole_result(tmp_path):
     checks = {check["name"]: check for check in result["checks"]}
     assert "torch cannot be imported" in checks["versions"]["detail"]
     assert checks["train"]["status"] == "skipped"
+    assert result["level_passed"] is None
+    assert result["levels"] == {"versions": "failed", "ops": "failed", "train": "failed", "speed": "not asked for"}
+    assert "; no level passed, in " in done.stdout.splitlines()[-1]
     assert all(check["name"] in done.stdout for check in result["checks"])
     assert "Traceback" not in done.stdout + done.stderr
 

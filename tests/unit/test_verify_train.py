@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import verifypackage
 from verify import subset, train, trainlog
 from verify.options import Options
 from verify.prepare import Prepared
-from verify.result import CheckFailed
+from verify.result import CheckFailed, CheckSkipped
 
 
 def _annotations(path, images=5):
@@ -99,6 +100,29 @@ def test_last_lines_leave_out_progress_bars():
     assert trainlog.last_lines("a\n\n[>>  ] 1/4\r[>>>>] 4/4\nb\n", 2) == "[>>>>] 4/4\nb"
 
 
+@pytest.mark.parametrize("losses", [
+    [9, 8, 7, 6, 5, 4, 3, 2], [9, 200, 9, 9, 9, 5, 5, 5, 5, 5, 5, 300],
+], ids=["steadily", "with two that stand out"])
+def test_a_loss_that_falls(losses):
+    (first, last), said = train.check_falling(losses)
+    assert last < first
+    assert "less" in said
+
+
+@pytest.mark.parametrize("losses", [
+    [5] * 8, [1, 2, 3, 4, 5, 6, 7, 8], [100, 100, 100, 100, 92, 92, 92, 92], [0] * 8,
+    [100, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], [float("nan")] * 8,
+], ids=["constant", "rising", "by less than images differ", "nothing", "only the first one is larger", "no number"])
+def test_a_loss_that_does_not_fall_fails_with_its_figures(losses):
+    with pytest.raises(CheckFailed, match=r"does not fall: median of the loss [\d.na]+ over the first \d+ iterations, [\d.na]+"):
+        train.check_falling(losses)
+
+
+def test_too_few_iterations_tell_nothing_about_falling():
+    with pytest.raises(CheckSkipped, match="7 iterations are too few"):
+        train.check_falling([7, 6, 5, 4, 3, 2, 1])
+
+
 def test_an_average_precision_that_measured_nothing_fails():
     trained = train.Trained(trainlog.TrainLog(metrics={"bbox_mAP": -1.0}), Path(), "")
     with pytest.raises(CheckFailed, match=r"-1\.0"):
@@ -113,7 +137,7 @@ def training(tmp_path, monkeypatch):
     def run(body, **options):
         repo, out = tmp_path / "repo", tmp_path / "out"
         (repo / "tools").mkdir(parents=True)
-        out.mkdir()
+        out.mkdir(exist_ok=True)
         (repo / "tools" / "train.py").write_text(textwrap.dedent(body))
         asked = Options(repo=repo, config=repo / "c.py", data=tmp_path, out=out, stack="cpu", host="h", **{"launcher": "none", **options})
         said: list[str] = []
@@ -166,6 +190,30 @@ def test_a_training_that_ends_well_and_logs_nothing_fails(training):
         training("print('done')")
 
 
-def test_a_training_that_does_not_end_is_ended(training):
-    with pytest.raises(CheckFailed, match="did not end within 1 s"):
-        training("import threading; threading.Event().wait()", train_timeout=1)
+def test_what_an_earlier_training_left_is_not_taken_for_this_ones(training, tmp_path):
+    work = tmp_path / "out" / "work"
+    work.mkdir(parents=True)
+    (work / "epoch_1.pth").touch()
+    _write_log(work, [1.0], {"bbox_mAP": 0.5})
+    with pytest.raises(CheckFailed, match=r"no \.log\.json"):
+        training("print('done')")
+    assert not (work / "epoch_1.pth").exists()
+
+
+def test_a_training_that_does_not_end_is_ended_with_all_that_it_started(training, tmp_path):
+    body = f"""
+        import subprocess, sys, threading
+        # a session of its own, as torch gives its workers
+        other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        open({str(tmp_path / "pid")!r}, "w").write(str(other.pid))
+        threading.Event().wait()
+    """
+    with pytest.raises(CheckFailed, match="did not end within 4 s"):
+        training(body, train_timeout=4)
+    stat = Path("/proc", (tmp_path / "pid").read_text(), "stat")
+    deadline = time.monotonic() + 10
+    # a zombie has ended, whether or not anybody has collected it
+    while (alive := stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive
+

@@ -53,6 +53,7 @@ class Bench:
     def context(self) -> Context:
         earlier = {
             "env": Stage("env", params={"python": "/opt/codetr/env/bin/python"}),
+            "packages": Stage("packages"),
             "repo": Stage("repo", action="clone" if self.repo_todo else "keep"),
         }
         stack = {

@@ -10,7 +10,7 @@ from testinfra.host import Host
 
 ENV = "/opt/codetr/miniconda3/envs/codetr"
 PYTHON = f"{ENV}/bin/python"
-LOCK = Path(__file__).parents[3] / "stacks" / "locks" / "cpu.txt"
+LOCK = Path(__file__).parents[3] / "stacks" / "locks" / "cpu-py310.txt"
 # One box twice and one far away: NMS that works keeps two.
 NMS = """
 import torch, mmcv.ops
@@ -63,7 +63,20 @@ def test_everything_belongs_to_who_logs_in(host: Host) -> None:
 
 
 def test_the_receipt_is_whole(host: Host) -> None:
-    assert host.file("/opt/codetr/receipts").listdir() == ["env.json", "miniconda.json", "packages.json"]
+    assert host.file("/opt/codetr/receipts").listdir() == ["env.json", "miniconda.json", "packages.json", "sbom.cdx.json"]
     receipt = json.loads(host.file("/opt/codetr/receipts/packages.json").content_string)
     assert receipt["remember"]["extra"] == ["colorama>=0.4"]
     assert receipt["apt"] == [] or "g++" in receipt["apt"]
+
+
+def test_the_bill_of_materials_is_what_pip_lists(host: Host) -> None:
+    bill = json.loads(host.file("/opt/codetr/receipts/sbom.cdx.json").content_string)
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = json.loads(host.check_output(f"{PYTHON} -m pip list --disable-pip-version-check --format json"))
+    assert {normal(each["name"]): each["version"] for each in bill["components"]} == {
+        normal(each["name"]): each["version"] for each in listed
+    }
+
+
+def test_every_requirement_is_met(host: Host) -> None:
+    assert host.check_output(f"{PYTHON} -m pip check") == "No broken requirements found."

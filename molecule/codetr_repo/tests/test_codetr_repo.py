@@ -70,6 +70,6 @@ def test_a_failed_clone_leaves_no_checkout(host: Host) -> None:
 
 
 def test_the_receipt_is_whole(host: Host) -> None:
-    assert host.file("/opt/codetr/receipts").listdir() == ["env.json", "miniconda.json", "packages.json", "repo.json"]
+    assert host.file("/opt/codetr/receipts").listdir() == ["env.json", "miniconda.json", "packages.json", "repo.json", "sbom.cdx.json"]
     receipt = json.loads(host.file("/opt/codetr/receipts/repo.json").content_string)
     assert (receipt["stage"], receipt["action"]) == ("repo", "clone")

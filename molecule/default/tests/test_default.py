@@ -22,7 +22,7 @@ def result() -> dict[str, Any]:
 
 
 def test_each_stage_is_written_down_and_none_is_half_done(host: Host) -> None:
-    assert host.file(f"{PREFIX}/receipts").listdir() == sorted(f"{stage}.json" for stage in STAGES)
+    assert host.file(f"{PREFIX}/receipts").listdir() == sorted([*(f"{stage}.json" for stage in STAGES), "sbom.cdx.json"])
     for stage in STAGES:
         assert json.loads(host.file(f"{PREFIX}/receipts/{stage}.json").content_string)["stage"] == stage
 
@@ -36,6 +36,7 @@ def test_the_result_here_is_the_one_of_the_host(host: Host) -> None:
 
 def test_verify_passed_and_trained(result: dict[str, Any]) -> None:
     assert (result["finished"], result["passed"], result["host"], result["stack"]) == (True, True, "default", "cpu")
+    assert (result["level_passed"], result["levels"]["train"], result["levels"]["speed"]) == ("train", "passed", "not asked for")
     # mmcv-full 1.6.0 has this one for GPUs only.
     assert [check["name"] for check in result["checks"] if check["status"] != "ok"] == ["op sigmoid_focal_loss"]
     assert len(result["losses"]) > 0
@@ -48,8 +49,8 @@ def test_pictures_came_along(result: dict[str, Any]) -> None:
 
 
 def test_stand_ins_are_named_where_the_lab_used_any(lab: dict[str, Any], result: dict[str, Any]) -> None:
-    # An older Miniconda is for another scenario; drivers and toolkits are for hosts with a GPU, which this one has not.
-    others = ("nvidia-driver-", "cuda-")
+    # An older Miniconda is for another scenario; drivers, toolkits and stack cu113 are for hosts with a GPU, which this one has not.
+    others = ("nvidia-driver-", "cuda-", "torch", "mmcv-full-", "pytorch")
     used = {
         name
         for name, record in lab["provision_artifacts"].items()

@@ -65,7 +65,7 @@ def up(*, keep: bool = False) -> list[Upstream]:
 
 def _entry(upstream: Upstream) -> dict[str, Any]:
     """What upstreams.json says of one; `kind` is the word that the report shows, `stage` the role's that takes it."""
-    return {**asdict(upstream), "kind": "stand-in" if upstream.stand_in else "real", "stage": upstreams.MODULES[upstream.module]}
+    return {**asdict(upstream), "kind": "stand-in" if upstream.stand_in else "real", "stage": upstreams.stage(upstream)}
 
 
 def write_variables(variables: dict[str, Any]) -> None:

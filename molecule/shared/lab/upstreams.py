@@ -23,7 +23,10 @@ MODULES = {
     "data": "datasets",
     "nvidia": "nvidia_driver",
     "weights": "workspace",
+    "wheels": "packages",
 }
+# Of what these replace: by name, what another stage takes.
+STAGES = {"pytorch": "packages"}
 # What the lab always makes itself, and why.
 OWN = {
     "data": "the lab's data is always its own small set",
@@ -59,6 +62,11 @@ def load(name: str) -> ModuleType | None:
         if error.name in (full, "lab.standins"):
             return None
         raise LabError(f"The stand-in {name!r} cannot be loaded: Python has no module {error.name!r}.") from error
+
+
+def stage(upstream: Upstream) -> str:
+    """Return the stage that takes what upstream has."""
+    return STAGES.get(upstream.name, MODULES[upstream.module])
 
 
 def knock(url: str, seconds: float = SECONDS) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -9,12 +10,14 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan import (
     datasets,
     env,
     miniconda,
+    mmcv,
     nvidia_driver,
     packages,
     preflight,
     repo,
     stack,
     toolkit,
+    variant,
     workspace,
 )
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
@@ -30,8 +33,6 @@ STAGES: dict[str, ModuleType] = {
     "datasets": datasets,
     "workspace": workspace,
 }
-# What installs Python packages; a stack that names no lock file has none of these yet.
-LOCKED_STAGES = ("env", "packages", "repo", "workspace")
 # Problems of these stand against every role, also against one that runs alone.
 ALWAYS = ("preflight", stack.STAGE)
 RECORDED_SECTIONS = tuple(name for name in STAGES if name != "preflight")
@@ -49,7 +50,7 @@ def context(
     """The context of a plan. Without ``owner`` it is good for ``ask`` only.
 
     Args:
-        catalog: ``{"stacks", "artifacts", "edits", "wheels", "local", "pip_index"}``, see ``plugin_utils/catalog.py``.
+        catalog: ``{"stacks", "locks", "artifacts", "edits", "wheels", "local", "pip_index"}``, see ``plugin_utils/catalog.py``.
         owner: who owns everything, as the probe found the account.
         cards: the GPUs that count, described.
         no_gpu: why there are none, when there are none.
@@ -89,6 +90,7 @@ def questions(wishes: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]
     names = {name for module in STAGES.values() for name in module.APT} | {
         new for table in packages.APT_RENAMED.values() for new in table.values()
     }
+    names |= set(mmcv.HOST_COMPILERS)
     base = {"owner": wishes["provision_user"], "paths": sorted(paths), "apt": sorted(names), "receipts": f"{prefix}/receipts"}
     return {"base": base, **asked}
 
@@ -111,9 +113,11 @@ def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]
     ctx = context(wishes, catalog, name, owner, cards, stack.no_gpu(state), bool(problems))
     stages: list[Stage] = []
     for section, module in STAGES.items():
-        stage = module.plan(state, wishes, ctx) if ctx.stack.get("lock") or section not in LOCKED_STAGES else _without_lock(section, ctx)
+        stage = module.plan(state, wishes, ctx)
         ctx.earlier[section] = stage
         stages.append(stage)
+        if section == "nvidia_driver":
+            ctx = replace(ctx, stack=_resolved(ctx, state, wishes, catalog, stage))
     problems = [*problems, *(item for stage in stages for item in stage.problems), *preflight.judge_room(stages, state)]
     ignored = [item for item in problems if item["stage"] == "preflight" and wishes["preflight_only_warn"]]
     return {
@@ -131,12 +135,9 @@ def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]
     }
 
 
-def _without_lock(section: str, ctx: Context) -> Stage:
-    """A stage of a stack whose driver and toolkit can be installed, and whose Python packages cannot yet."""
-    stage = Stage(section, action="skip", reason=f"stack {ctx.stack['name']} has no lock file in this version")
-    if section == "packages":
-        stage.problem(
-            f"This version of codetr-provision installs driver and toolkit for stack {ctx.stack['name']}, and not yet its Python packages.",
-            "Run with --tags nvidia_driver,cuda_toolkit for those two, or set codetr_stack=cpu to train on the processor.",
-        )
-    return stage
+def _resolved(ctx: Context, state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any], driver: Stage) -> dict[str, Any]:
+    """The stack as it is for the driver that the host will have; a toolkit that only compiling needs is left out where there is a wheel."""
+    version = nvidia_driver.version_after(driver, state, wishes, ctx)
+    found = variant.resolve(ctx.stack, catalog["locks"], state, wishes, ctx.cards, version)
+    compiles = mmcv.find(state, wishes, replace(ctx, stack=found)).compiles
+    return {**found, "toolkits": [*(found.get("toolkits") or []), *(found["build_toolkits"] if compiles else [])]}

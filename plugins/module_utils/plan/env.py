@@ -31,6 +31,12 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     stage = Stage(
         "env", version=f"Python {here['python'] or python}", params={"prefix": prefix, "python": f"{prefix}/bin/python", "manager": manager}
     )
+    asked, pythons = wishes["codetr_env_python_version"], ctx.stack["pythons"]
+    if asked and asked not in pythons:
+        stage.problem(
+            f"codetr_env_python_version is {asked}, and stack {ctx.stack['name']} is for Python {' or '.join(pythons)}.",
+            "Leave it out, or choose one of these.",
+        )
     made_of_stand_ins = manager == "conda" and any(ctx.artifacts.get(name, {}).get("stand_in") for name in wishes["miniconda_channels"])
     half = state["inprogress"].get("env") is not None
     fits = here["python"] is not None and here["python"].split(".")[:2] == python.split(".")

@@ -30,6 +30,12 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     return _Driver(state, wishes, ctx).make()
 
 
+def version_after(stage: Stage, state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> str:
+    """The driver that the host has once the stage is done, which packages go by: empty for none, and a branch's newest when one comes."""
+    branch = stage.params.get("branch")
+    return f"{branch}.999" if branch else str((_Driver(state, wishes, ctx).have or {}).get("version") or "")
+
+
 class _Driver(Keeping):
     """The whole plan of the stage."""
 

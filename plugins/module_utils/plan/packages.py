@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import env
+from ansible_collections.codetr.provision.plugins.module_utils.plan import env, miniconda, mmcv
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.probe.packages import normal
 
-# OpenCV needs libGL and glib on a server; the others compile mmcv's ops and the packages that PyPI has only as sources.
+# OpenCV needs libGL and glib on a server; the others compile the packages that PyPI has only as sources.
 APT = ("libgl1", "libglib2.0-0", "g++", "git", "ca-certificates")
 APT_RENAMED = {("ubuntu", "24.04"): {"libglib2.0-0": "libglib2.0-0t64"}}
-BYTES = 4_500_000_000
+# Measured, or for stack cu113 the wheel's size and what CUDA 11's libraries take unpacked.
+BYTES = {"cpu": 4_500_000_000, "cuda": 9_000_000_000}
 SHADOWS = ("mmdet", "mmcv", "projects")
 
 
@@ -39,28 +41,166 @@ def block(lock: str, names: tuple[str, ...]) -> str:
     return "".join(entry for entry in entries if normal(entry.split("==")[0]) in names)
 
 
-def wheel_key(stack: dict[str, Any], os_release: dict[str, Any]) -> str:
-    """The folder of the wheel cache that holds mmcv-full for a stack: everything that its compiled code depends on.
-
-    The distribution counts because code compiled on a newer glibc does not load on an older one.
-    """
-    mmcv, tag = stack["mmcv"], "cp" + stack["python"].replace(".", "")
-    system = f"x86_64-{os_release['id']}{os_release['version']}"
-    return f"mmcv-full-{mmcv['version']}_torch-{stack['expect']['torch']}_{tag}_{system}_{stack['compute']}"
+def local_hashes(lock: str) -> dict[str, str]:
+    """The sha256 of each project whose version has a local part (1.11.0+cu113): it is of one wheel, which the index does not have."""
+    found = re.findall(r"^([A-Za-z0-9][\w.-]*)==[^\s\\;]+\+\S+ \\\n +--hash=sha256:(\w+)$", lock, re.M)
+    return {normal(name): sha256 for name, sha256 in found}
 
 
 def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     """Install what is missing or differs, or keep. A foreign mmdet, mmcv or projects is named, and refused unless it may be removed."""
-    here, mmcv = state["packages"], ctx.stack["mmcv"]
-    wanted = {**ctx.stack["pins"], "mmcv-full": mmcv["version"]}
-    same = {name for name, version in wanted.items() if plain(here["dists"].get(name)) == plain(version)}
+    here, version = state["packages"], ctx.stack["mmcv"]["version"]
+    stage = Stage("packages", version=f"torch {ctx.stack['expect']['torch']}, mmcv-full {version}")
+    source = mmcv.decide(stage, state, wishes, ctx, env.prefix_of(wishes, ctx))
+    torch = _torch(stage, state, wishes, ctx)
+    wanted = {**ctx.stack["pins"], **torch["wanted"], "mmcv-full": version}
+    same = {name for name, wish in wanted.items() if fits(here["dists"].get(name), wish)}
+    same -= {"mmcv-full"} if source.need else set()
+    same -= set() if torch["conda_there"] else set(torch["wanted"])
     differ = sorted(set(wanted) - same)
     extra = sorted(wishes["codetr_packages_extra"])
-    extra_done = (state["receipts"].get("packages") or {}).get("remember", {}).get("extra", []) == extra
+    receipt = (state["receipts"].get("packages") or {}).get("remember", {})
+    extra_done = receipt.get("extra", []) == extra
     half = state["inprogress"].get("packages") is not None
     foreign = _foreign(here, wishes, ctx)
-    stage = Stage("packages", version=f"torch {ctx.stack['expect']['torch']}, mmcv-full {mmcv['version']}")
-    stage.apt = [name for name in apt_names(state["os"]) if state["apt"].get(name) is None]
+    compiles = source.compiles or (source.need and source.kind == "prebuilt" and bool(source.build))
+    stage.apt = [name for name in [*apt_names(state["os"]), *(source.apt if compiles else [])] if state["apt"].get(name) is None]
+    _judge_foreign(stage, here, wishes, foreign)
+    locked = half or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
+    stage.params = {
+        "python": ctx.env_python(),
+        "env": env.prefix_of(wishes, ctx),
+        "lock": locked,
+        "lock_file": ctx.stack["lock_file"],
+        "lock_first": ctx.stack["lock_first"],
+        "locked": len(ctx.stack["pins"]),
+        "pins": ctx.stack["pins"],
+        "force": half,
+        "fetch": torch["fetch"] if locked else [],
+        # A record that provision_artifacts changes is another file, and that is then the one to install.
+        "rehash": {ctx.stack["lock_local"][each["project"]]: each["sha256"] for each in torch["fetch"] if each["sha256"]},
+        "conda": torch["conda"] if half or not torch["conda_there"] else [],
+        "mmcv": ctx.stack["mmcv"],
+        "extra": extra,
+        "install_extra": not extra_done,
+        "foreign": foreign,
+        "install_mmcv": source.need,
+        "source": source.kind,
+        "cached": source.cached,
+        "prebuilt": source.prebuilt,
+        "build": source.build,
+        "why_not": " ".join(source.why_not).strip(),
+        "key": source.key,
+        "wheels": f"{ctx.prefix}/cache/wheels/{source.key}",
+        "index": index_of(wishes),
+        "check": check_lines(ctx.stack["expect"]),
+        "ours": sorted(wanted),
+        "sbom": wishes["codetr_packages_sbom"],
+    }
+    wheel = source.prebuilt["name"] if source.kind == "prebuilt" else source.key
+    stage.remember = {"extra": extra, "wheel": wheel if source.need else receipt.get("wheel", wheel), "stack": ctx.stack["lock_name"]}
+    stage.sources = [*((ctx.stack["conda"] or {}).get("channels") or ctx.stack.get("wheels", [])), stage.remember["wheel"]]
+    used = [*(stage.params["fetch"]), *([source.prebuilt] if source.need and source.kind == "prebuilt" else [])]
+    stage.stand_in = any(each["stand_in"] for each in used) or any(
+        ctx.artifacts.get(name, {}).get("stand_in", False) for name in (ctx.stack["conda"] or {}).get("channels", [])
+    )
+    unknown = [each["name"] for each in used if each["sha256"] is None]
+    if unknown:
+        stage.warnings.append(f"Nobody is known to record the sha256 of {', '.join(unknown)}: it is taken as its server gives it.")
+    if not half and not differ and not stage.apt and extra_done and not foreign:
+        stage.reason = f"all {len(wanted)} packages are there"
+        return stage
+    stage.action = "repair" if half else "install" if not same else "update"
+    stage.reason = _reason(half, differ, len(wanted), source)
+    stage.before = {name: here["dists"].get(name) for name in differ}
+    stage.after = (
+        {name: wanted[name] for name in differ} | ({"apt": stage.apt} if stage.apt else {}) | ({"removed": foreign} if foreign else {})
+    )
+    stage.disk = [{"path": ctx.prefix, "bytes": BYTES[ctx.stack["compute"]]}] if locked else []
+    if differ and not wishes["codetr_packages_folder"]:
+        urls = [(wishes["codetr_packages_index_url"] or ctx.pip_index, "Python packages")]
+        urls += [(each["urls"][0], each["name"]) for each in used if each is not source.prebuilt or not source.build]
+        stage.needs = [{"url": url, "why": why} for url, why in urls if url]
+    return stage
+
+
+def _torch(stage: Stage, state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """Where torch comes from when it is not the package index.
+
+    Returns:
+        ``fetch``: artifact records of wheels with ``dest``; ``conda``: the command that installs it; ``conda_there``: whether conda's is
+        there already, or is not asked for; ``wanted``: versions of what conda brings.
+    """
+    conda, expect = ctx.stack["conda"], ctx.stack["expect"]
+    made: dict[str, Any] = {"fetch": [], "conda": [], "conda_there": True, "wanted": {}}
+    if wishes["codetr_torch_source"] == "conda" and conda is None:
+        stage.problem(
+            f"codetr_torch_source=conda, and conda has no torch {expect['torch']} for stack {ctx.stack['name']}.",
+            "Leave codetr_torch_source at wheels, or set codetr_stack=cu113.",
+        )
+    elif conda is not None and wishes["codetr_env_manager"] != "conda":
+        stage.problem(
+            f"codetr_torch_source=conda needs an environment that conda makes, and codetr_env_manager is {wishes['codetr_env_manager']}.",
+            "Set codetr_env_manager=conda, or leave codetr_torch_source at wheels.",
+        )
+    elif conda is not None:
+        name, version, build = conda["packages"][0].split("=")
+        channels = [part for channel in conda["channels"] for part in ("--channel", channel)]
+        argv = [f"{miniconda.prefix_of(wishes, ctx)}/bin/conda", "install", "--yes", "--quiet", "--prefix", env.prefix_of(wishes, ctx)]
+        made["conda"] = [*argv, "--override-channels", *channels, *conda["packages"]]
+        made["wanted"] = {project: expect[project] for project in ("torch", "torchvision")}
+        made["conda_there"] = state["packages"]["conda"].get(name) == f"{version}-{build}"
+    elif not wishes["codetr_packages_folder"]:
+        made["fetch"] = [_fetched(ctx, ctx.artifacts[name]) for name in ctx.stack.get("wheels", [])]
+    return made
+
+
+def _fetched(ctx: Context, record: dict[str, Any]) -> dict[str, Any]:
+    name = unquote(record["urls"][0].rsplit("/", 1)[-1])
+    wanted = {key: record[key] for key in ("name", "urls", "sha256", "size", "stand_in")}
+    return {**wanted, "project": normal(name.split("-")[0]), "dest": f"{ctx.prefix}/cache/wheels/torch/{name}"}
+
+
+def check_lines(expect: dict[str, str]) -> list[dict[str, str]]:
+    """The guide's own check lines: what they print, and what it must be."""
+    lines = {
+        "torch": "import torch; print(torch.__version__.split('+')[0])",
+        "cuda": "import torch; print(torch.version.cuda)",
+        "mmcv": "import mmcv; print(mmcv.__version__)",
+    }
+    checks = [{"code": code, "prints": expect[name]} for name, code in lines.items() if name in expect]
+    return [*checks, {"code": "import mmcv.ops, mmcv._ext; print('ops load')", "prints": "ops load"}]
+
+
+def _reason(half: bool, differ: list[str], wanted: int, source: mmcv.Source) -> str:
+    if half:
+        return "an earlier installation was cut short"
+    if not differ:
+        return "system libraries or extra packages are missing"
+    origins = {
+        "cached": "mmcv-full from the wheel cache",
+        "prebuilt": f"mmcv-full from {source.prebuilt.get('name')}",
+        "build": "mmcv-full's ops are compiled, which takes minutes",
+    }
+    return f"{len(differ)} of {wanted} packages are missing or differ{'; ' + origins[source.kind] if source.need else ''}"
+
+
+def fits(have: str | None, wish: str) -> bool:
+    """Whether a version is the wanted one. Where no local part is asked for (+cu113), any will do: the check lines tell them apart."""
+    return have is not None and (have == wish or ("+" not in wish and have.split("+")[0] == wish))
+
+
+def index_of(wishes: dict[str, Any]) -> list[str]:
+    """pip's options for where packages come from."""
+    if wishes["codetr_packages_folder"]:
+        return ["--no-index", "--find-links", wishes["codetr_packages_folder"]]
+    options = ["--index-url", wishes["codetr_packages_index_url"]] if wishes["codetr_packages_index_url"] else []
+    if wishes["provision_mirror"]:
+        options = [*options, "--find-links", wishes["provision_mirror"].rstrip("/") + "/wheels/"]
+    return options
+
+
+def _judge_foreign(stage: Stage, here: dict[str, Any], wishes: dict[str, Any], foreign: list[str]) -> None:
     if foreign and not wishes["codetr_packages_remove_foreign"]:
         stage.problem(
             f"The environment has {', '.join(foreign)}, which would be imported in the place of Co-DETR's own.",
@@ -72,70 +212,6 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
             f"{here['site']}/{stray[0]} belongs to no package that pip knows, and would be imported in the place of Co-DETR's own.",
             "Move it away, then run again.",
         )
-    key = wheel_key(ctx.stack, state["os"])
-    key_wheel = ctx.wheels.get(key, "")
-    need_mmcv = half or "mmcv-full" in differ
-    stage.params = {
-        "python": ctx.env_python(),
-        "env": env.prefix_of(wishes, ctx),
-        "lock": half or bool(set(differ) - {"mmcv-full"}),
-        "lock_file": ctx.stack["lock_file"],
-        "lock_first": ctx.stack["lock_first"],
-        "locked": len(ctx.stack["pins"]),
-        "pins": ctx.stack["pins"],
-        "force": half,
-        "mmcv": mmcv,
-        "extra": extra,
-        "install_extra": not extra_done,
-        "foreign": foreign,
-        "build": need_mmcv and not key_wheel,
-        "install_mmcv": need_mmcv,
-        "wheel": key_wheel,
-        "key": key,
-        "wheels": f"{ctx.prefix}/cache/wheels/{key}",
-        "jobs": wishes["codetr_packages_jobs"] or state["machine"]["cpus"] or 1,
-        "expect": ctx.stack["expect"],
-        "index": _index(wishes, ctx),
-        "check": ctx.stack["check"],
-    }
-    stage.remember = {"extra": extra, "wheel": key}
-    if not half and not differ and not stage.apt and extra_done and not foreign:
-        stage.reason = f"all {len(wanted)} packages are there"
-        return stage
-    stage.action = "repair" if half else "install" if not same else "update"
-    source = (
-        "" if not need_mmcv else "; mmcv-full from the wheel cache" if key_wheel else "; mmcv-full's ops are compiled, which takes minutes"
-    )
-    stage.reason = (
-        "an earlier installation was cut short"
-        if half
-        else (
-            f"{len(differ)} of {len(wanted)} packages are missing or differ{source}"
-            if differ
-            else "system libraries or extra packages are missing"
-        )
-    )
-    stage.before = {name: here["dists"].get(name) for name in differ}
-    stage.after = (
-        {name: wanted[name] for name in differ} | ({"apt": stage.apt} if stage.apt else {}) | ({"removed": foreign} if foreign else {})
-    )
-    stage.disk = [{"path": ctx.prefix, "bytes": BYTES}] if stage.params["lock"] else []
-    stage.needs = [
-        {"url": url, "why": "Python packages"} for url in ([wishes["codetr_packages_index_url"] or ctx.pip_index] if differ else []) if url
-    ]
-    return stage
-
-
-def plain(version: str | None) -> str | None:
-    """A version without its local part: 1.11.0+cu113 and 1.11.0 differ in build, which the compute target tells already."""
-    return version.split("+")[0] if version else version
-
-
-def _index(wishes: dict[str, Any], ctx: Context) -> list[str]:
-    options = ["--index-url", wishes["codetr_packages_index_url"]] if wishes["codetr_packages_index_url"] else []
-    if wishes["provision_mirror"]:
-        options = [*options, "--find-links", wishes["provision_mirror"].rstrip("/") + "/wheels/"]
-    return options
 
 
 def _foreign(here: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> list[str]:

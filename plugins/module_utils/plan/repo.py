@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import env
+from ansible_collections.codetr.provision.plugins.module_utils.plan import env, packages
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 
 APT = ("git", "ca-certificates")
@@ -74,7 +74,8 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "install": install,
         "python": ctx.env_python(),
         "env": env.prefix_of(wishes, ctx),
-        "constraints": ctx.stack["lock_file"],
+        "index": packages.index_of(wishes),
+        "sbom": wishes["codetr_packages_sbom"],
     }
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     if own:

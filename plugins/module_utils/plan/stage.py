@@ -27,6 +27,7 @@ class Stage:
         problems: ``{"what", "way_out"}``; one is enough to refuse the whole run.
         warnings: sentences that do not stop anything.
         waits: sentences on what is finished only after the host was restarted.
+        sources: names of what it takes from outside, where that is not all that belongs to the stage.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class Stage:
     problems: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    sources: list[str] | None = None
 
     @property
     def todo(self) -> bool:
@@ -66,11 +68,11 @@ class Context:
     Attributes:
         prefix: the one folder that everything of ours is under.
         user, group, home: who owns it.
-        stack: data of the chosen stack (``stacks/<name>.yml``), with ``name``.
+        stack: data of the chosen stack (``stacks/<name>.yml``), with ``name``; once the driver is planned, as ``variant.resolve`` made it.
         artifacts: all artifact records by name, overrides merged, mirror URLs first.
         edits: parsed edits file for the wanted repository and commit, or None.
         earlier: stages planned so far in this plan, by name.
-        wheels: whole paths of wheels in the controller's cache, by key.
+        wheels: wheels in the controller's cache or on the mirror by key, ``{"path" or "url", "file", "sha256"}``.
         pip_index: the package index that pip uses on the controller, which is what a host without settings of its own would use too.
         local: what a stage read from its role's own files on the controller, by stage.
         cards: the host's GPUs that count, described (``plan/gpus.py``).
@@ -86,7 +88,7 @@ class Context:
     artifacts: dict[str, dict[str, Any]]
     edits: dict[str, Any] | None = None
     earlier: dict[str, Stage] = field(default_factory=dict)
-    wheels: dict[str, str] = field(default_factory=dict)
+    wheels: dict[str, dict[str, str]] = field(default_factory=dict)
     pip_index: str = ""
     local: dict[str, Any] = field(default_factory=dict)
     cards: list[dict[str, Any]] = field(default_factory=list)

@@ -131,6 +131,7 @@ def _desk(wishes: dict[str, Any], ctx: Context) -> Desk:
     used = {*wishes["codetr_workspace_weights"], *(part.name for part in parts_for(wishes["codetr_datasets_names"]))}
     if wishes["codetr_env_manager"] == "conda":
         used |= {miniconda.record_name(wishes), *wishes["miniconda_channels"]}
+    used |= set(ctx.earlier["packages"].sources or [])
     stand_ins = sorted(name for name, record in ctx.artifacts.items() if record["stand_in"] and name in used)
     if (ctx.edits or {}).get("stand_in"):
         stand_ins.append("Co-DETR")

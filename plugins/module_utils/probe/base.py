@@ -170,4 +170,6 @@ def _apt(host: Host, names: list[str]) -> dict[str, str | None]:
 def _receipts(host: Host, folder: str, ending: str) -> dict[str, Any]:
     if not folder:
         return {}
-    return {name[: -len(ending)]: host.read_json(f"{folder}/{name}") for name in host.listdir(folder) if name.endswith(ending)}
+    # Stages' names have no dot: sbom.cdx.json beside them is a receipt of no stage.
+    stages = [name[: -len(ending)] for name in host.listdir(folder) if name.endswith(ending)]
+    return {name: host.read_json(f"{folder}/{name}{ending}") for name in stages if "." not in name}

@@ -9,10 +9,10 @@ from .host import Host
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """``{"site": folder, "dists": {name: version}, "editable": {name: path}, "folders": [...]}``
+    """``{"site": folder, "dists": {name: version}, "editable": {name: path}, "folders": [...], "conda": {name: version-build}}``
 
     ``editable`` names the folder that a development install points at. ``folders`` are those of ``ask["shadows"]`` that lie in
-    site-packages as a package and so would be imported in place of the repository's.
+    site-packages as a package and so would be imported in place of the repository's. ``conda`` is what conda itself installed.
 
     Args:
         ask: ``{"env": prefix, "shadows": [module names]}``
@@ -31,7 +31,14 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
                 editable[project] = direct.get("url", "")[len("file://") :]
         elif name.endswith(".egg-link"):
             editable[normal(name[: -len(".egg-link")])] = (host.read(f"{site}/{name}") or "").split("\n")[0].strip()
-    return {"site": site, "dists": dists, "editable": editable, "folders": [name for name in ask.get("shadows", []) if name in names]}
+    records = [re.match(r"(.+)-([^-]+-[^-]+)\.json$", name) for name in host.listdir(f"{ask['env']}/conda-meta")]
+    return {
+        "site": site,
+        "dists": dists,
+        "editable": editable,
+        "folders": [name for name in ask.get("shadows", []) if name in names],
+        "conda": {match.group(1): match.group(2) for match in records if match},
+    }
 
 
 def site_packages(host: Host, env: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The stand-in for Miniconda and conda-forge: two installers and a small channel, around a CPython 3.10 of this machine."""
+"""The stand-in for Miniconda and its channels: two installers and two small channels, around a CPython 3.10 of this machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.settings import LabError
-from lab.standins import conda_package
-from lab.standins.conda_package import BUILD_PREFIX, Package
+from lab.standins import conda_channels, conda_package, shims
+from lab.standins.conda_package import BUILD_PREFIX, Package, from_wheel, only
 from lab.standins.conda_python import Interpreter, examine, python_package
 
 UPSTREAMS = {
     "miniconda": "https://repo.anaconda.com/miniconda/Miniconda3-py310_24.11.1-0-Linux-x86_64.sh",
-    "conda-forge": "https://conda.anaconda.org/conda-forge/linux-64/repodata.json.zst",
+    **{name: f"https://conda.anaconda.org/{name}/linux-64/repodata.json.zst" for name in conda_channels.NAMES},
 }
 VERSIONS = ("24.11.1-0", "25.3.1-1")
 """Versions of the installer: the default, and a newer one to upgrade to. conda's own version is the part before the dash."""
@@ -45,7 +45,7 @@ class _Parts:
 
 
 def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
-    """Write the installers and the channel below a web server's folder, unless what lies there is up to date.
+    """Write the installers and the channels below a web server's folder, unless what lies there is up to date.
 
     Args:
         www: folder that is served at base_url; `miniconda/` and `conda/` in it belong to this function.
@@ -53,7 +53,7 @@ def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
         python310: an interpreter, see `conda_python.examine`.
 
     Returns:
-        `artifacts` (records by name), `wishes` (variables that point roles at the channel), `stand_ins` (names of UPSTREAMS).
+        `artifacts` (records by name), `wishes` (variables that point roles at the channels), `stand_ins` (names of UPSTREAMS).
 
     Raises:
         LabError: the interpreter cannot be packed, or pip cannot get a pinned wheel.
@@ -68,9 +68,11 @@ def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
     base_url = base_url.rstrip("/")
     artifacts = {f"miniconda3-py310_{version}-linux-x86_64": _record(version, built[_file_name(version)], base_url) for version in VERSIONS}
     # A channel has no single file to hash; its record carries the mark to the environment that is made from it.
-    channel = {"urls": [f"{base_url}/conda/conda-forge"], "sha256": None, "size": None, "stand_in": True}
+    channels = {
+        name: {"urls": [f"{base_url}/conda/{name}"], "sha256": None, "size": None, "stand_in": True} for name in conda_channels.NAMES
+    }
     return {
-        "artifacts": {**artifacts, "conda-forge": channel},
+        "artifacts": {**artifacts, **channels},
         "wishes": {"miniconda_channel_alias": f"{base_url}/conda"},
         "stand_ins": list(UPSTREAMS),
     }
@@ -97,7 +99,7 @@ def _key(interpreter: Interpreter) -> str:
     """Changes with anything that the output is made of."""
     payload = (path for path in _PAYLOAD.rglob("*") if path.is_file() and path.suffix != ".pyc")
     digest = hashlib.sha256(interpreter.fingerprint().encode())
-    for path in sorted([*_HERE.glob("conda*.py"), *payload]):
+    for path in sorted([*_HERE.glob("conda*.py"), *payload, *shims.sources()]):
         digest.update(path.relative_to(_HERE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -110,8 +112,8 @@ def _stamped(stamp: Path, key: str) -> dict[str, Any] | None:
         there = all((stamp.parent / name).stat().st_size == facts["size"] for name, facts in files.items())
     except (OSError, ValueError, KeyError):
         return None
-    channel = stamp.parents[1] / "conda" / "conda-forge"
-    complete = there and all((channel / subdir / "repodata.json").is_file() for subdir in ("linux-64", "noarch"))
+    channels = [stamp.parents[1] / "conda" / name / subdir for name in conda_channels.NAMES for subdir in ("linux-64", "noarch")]
+    complete = there and all((channel / "repodata.json").is_file() for channel in channels)
     return files if complete and document["key"] == key else None
 
 
@@ -120,37 +122,40 @@ def _build(www: Path, interpreter: Interpreter) -> dict[str, Any]:
     shutil.rmtree(www / "miniconda", ignore_errors=True)
     (www / "miniconda").mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="stand-in-conda-") as scratch:
-        parts = _parts(interpreter, Path(scratch))
-        channel = Path(scratch) / "channel"
-        conda_package.write_channel(channel, (parts.python, *parts.pure))
-        shutil.rmtree(www / "conda" / "conda-forge", ignore_errors=True)
-        shutil.copytree(channel, www / "conda" / "conda-forge")
+        wheels = _download(Path(scratch) / "wheels")
+        parts = _parts(interpreter, wheels, Path(scratch))
+        channels = conda_channels.packages(wheels, _folder(Path(scratch) / "channels"))
+        channels["conda-forge"] = (parts.python, *parts.pure, *channels["conda-forge"])
+        for name, packages in channels.items():
+            shutil.rmtree(www / "conda" / name, ignore_errors=True)
+            conda_package.write_channel(www / "conda" / name, packages)
         # Miniconda's own packages are other builds than conda-forge's: what lies in its cache must not save an environment the download.
         parts = parts.rebuilt("standin_base_0")
+        shared = conda_package.tar({package.dist: package.root for package in (parts.python, *parts.pure, *parts.base_only)}, more=True)
+        packed = conda_package.gzipped(shared)
         built = {}
         for version in VERSIONS:
-            content = _installer(version, parts, Path(scratch) / version)
+            content = _installer(version, parts, packed, len(shared), Path(scratch) / version)
             path = www / "miniconda" / _file_name(version)
             path.write_bytes(content)
             built[path.name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     return built
 
 
-def _parts(interpreter: Interpreter, scratch: Path) -> _Parts:
+def _parts(interpreter: Interpreter, wheels: Path, scratch: Path) -> _Parts:
     """Make the packages that both installers share."""
     python = python_package(interpreter, _folder(scratch / "python"))
-    wheels = _download(scratch / "wheels")
     bundled = interpreter.stdlib / "ensurepip" / "_bundled"
     pure = tuple(
-        _wheel_package(wheel, scratch, depends)
+        from_wheel(wheel, scratch, depends)
         for wheel, depends in (
-            (_only(bundled, "pip-*.whl"), ("python >=3.10,<3.11.0a0", "setuptools", "wheel")),
-            (_only(bundled, "setuptools-*.whl"), ("python >=3.10,<3.11.0a0",)),
-            (_only(wheels, "wheel-*.whl"), ("python >=3.10,<3.11.0a0",)),
+            (only(bundled, "pip-*.whl"), ("python >=3.10,<3.11.0a0", "setuptools", "wheel")),
+            (only(bundled, "setuptools-*.whl"), ("python >=3.10,<3.11.0a0",)),
+            (only(wheels, "wheel-*.whl"), ("python >=3.10,<3.11.0a0",)),
         )
     )
-    compiled = (_only(wheels, "py_rattler-*.whl"), _only(wheels, "pyyaml-*.whl"))
-    base_only = tuple(_wheel_package(wheel, scratch, ("python 3.10.*",), noarch=False) for wheel in compiled)
+    compiled = (only(wheels, "py_rattler-*.whl"), only(wheels, "pyyaml-*.whl"))
+    base_only = tuple(from_wheel(wheel, scratch, ("python 3.10.*",), noarch=False) for wheel in compiled)
     return _Parts(python, pure, base_only)
 
 
@@ -165,14 +170,6 @@ def _download(folder: Path) -> Path:
     if done.returncode != 0:
         raise LabError(f"pip could not get what the stand-in for conda is made of. Check pip's index and try again:\n{done.stderr.strip()}")
     return folder
-
-
-def _wheel_package(wheel: Path, scratch: Path, depends: tuple[str, ...], *, noarch: bool = True) -> Package:
-    """Turn a wheel into a conda package."""
-    name, version = wheel.name.split("-")[:2]
-    name = name.lower().replace("_", "-")
-    package = Package(name, version, "standin_0", _folder(scratch / name), depends, noarch=noarch)
-    return replace(package, entry_points=conda_package.unpack_wheel(wheel, package.root / package.site_packages))
 
 
 def _conda_package(version: str, root: Path, base_only: tuple[Package, ...]) -> Package:
@@ -193,8 +190,12 @@ def _conda_package(version: str, root: Path, base_only: tuple[Package, ...]) -> 
     return package
 
 
-def _installer(version: str, parts: _Parts, scratch: Path) -> bytes:
-    """The bytes of one installer: the shell script, then the unpacked packages of the base environment."""
+def _installer(version: str, parts: _Parts, packed: bytes, unpacked: int, scratch: Path) -> bytes:
+    """The bytes of one installer: the shell script, then the unpacked packages of the base environment.
+
+    Args:
+        packed: the packages that all installers share; unpacked is their size. What is this one's own comes after them, as gzip allows.
+    """
     conda = _conda_package(version.partition("-")[0], scratch / "conda", parts.base_only)
     packages = (parts.python, *parts.pure, *parts.base_only, conda)
     manifest = {
@@ -204,13 +205,13 @@ def _installer(version: str, parts: _Parts, scratch: Path) -> bytes:
     }
     top = _folder(scratch / "top")
     (top / "stand-in-base.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    unpacked = conda_package.tar({"": top, **{package.dist: package.root for package in packages}})
-    payload = conda_package.gzipped(unpacked)
+    own = conda_package.tar({"": top, conda.dist: conda.root})
+    payload = packed + conda_package.gzipped(own)
     header = scratch / "installer.sh"
     shutil.copyfile(_PAYLOAD / "installer.sh", header)
     glibc = parts.python.depends[0].partition(">=")[2]
     # Everything is there twice at the end: in the package cache and linked, the latter mostly as second names of the same files.
-    kilobytes = len(unpacked) * 5 // 4 // 1024 + 50 * 1024
+    kilobytes = (unpacked + len(own)) * 5 // 4 // 1024 + 50 * 1024
     values = {"VERSION": f"py310_{version}", "GLIBC": glibc, "KILOBYTES": str(kilobytes), "PAYLOAD_BYTES": str(len(payload))}
     _fill(header, {**values, "PYTHON": parts.python.dist, "CONDA": conda.dist})
     return header.read_bytes() + payload
@@ -222,14 +223,6 @@ def _fill(path: Path, values: dict[str, str]) -> None:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     path.write_text(text)
-
-
-def _only(folder: Path, pattern: str) -> Path:
-    """The one file that matches."""
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise LabError(f"{folder} holds {len(found)} files {pattern}, and one is needed. Name a CPython 3.10 that has ensurepip.")
-    return found[0]
 
 
 def _folder(path: Path) -> Path:

@@ -14,8 +14,11 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from lab.settings import LabError
+from lab.standins import conda_zstd
 
 BUILD_PREFIX = "/opt/conda-stand-in-build-prefix"
 """Stands in text files for the prefix that a package is linked into."""
@@ -31,6 +34,7 @@ class Package:
     Attributes:
         root: folder with the package's files; `info/` is added to it by `describe`.
         noarch: Python code only; files lie under `site-packages/` and conda makes the scripts named in `entry_points`.
+        stored: packed as `.conda` without compression, which takes no time where there is much to pack; else as `.tar.bz2`.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Package:
     depends: tuple[str, ...] = ()
     noarch: bool = False
     entry_points: tuple[str, ...] = field(default=())
+    stored: bool = False
 
     @property
     def subdir(self) -> str:
@@ -121,20 +126,59 @@ def unpack_wheel(wheel: Path, site_packages: Path) -> tuple[str, ...]:
     return tuple(f"{name} = {target}" for name, target in scripts.items("console_scripts") if not re.search(r"\d\.\d+$", name))
 
 
+def from_wheel(
+    wheel: Path, scratch: Path, depends: tuple[str, ...], *, name: str = "", noarch: bool = True, stored: bool = False
+) -> Package:
+    """Turn a wheel into a conda package, unpacked in a folder of its own below scratch; `name` is conda's where it differs from pip's."""
+    project, version = wheel.name.split("-")[:2]
+    name = name or project.lower().replace("_", "-")
+    root = scratch / f"{name}-{version}"
+    root.mkdir()
+    package = Package(name, version, "standin_0", root, depends, noarch=noarch, stored=stored)
+    return replace(package, entry_points=unpack_wheel(wheel, root / package.site_packages))
+
+
+def only(folder: Path, pattern: str) -> Path:
+    """The one file that matches.
+
+    Raises:
+        LabError: there is none, or there are several.
+    """
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise LabError(f"{folder} holds {len(found)} files {pattern}, and one is needed. Name a CPython 3.10 that has ensurepip.")
+    return found[0]
+
+
 def archive(package: Package, folder: Path) -> Path:
-    """Write the package as `.tar.bz2` into a folder; the same files always give the same bytes."""
+    """Write the package into a folder; the same files always give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{package.dist}.tar.bz2"
-    path.write_bytes(bz2.compress(tar({"": package.root})))
+    if not package.stored:
+        path = folder / f"{package.dist}.tar.bz2"
+        path.write_bytes(bz2.compress(tar({"": package.root})))
+        return path
+    path = folder / f"{package.dist}.conda"
+    info, content = tar({"info": package.root / "info"}), tar({"": package.root}, without="info")
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr(zipfile.ZipInfo("metadata.json"), '{"conda_pkg_format_version": 2}')
+        out.writestr(zipfile.ZipInfo(f"pkg-{package.dist}.tar.zst"), conda_zstd.stored(content))
+        out.writestr(zipfile.ZipInfo(f"info-{package.dist}.tar.zst"), conda_zstd.stored(info))
     return path
 
 
-def tar(roots: Mapping[str, Path]) -> bytes:
-    """A reproducible tar of folders, each under the given name; owners, times and modes are normalised."""
+def tar(roots: Mapping[str, Path], *, without: str = "", more: bool = False) -> bytes:
+    """A reproducible tar of folders, each under the given name; owners, times and modes are normalised.
+
+    Args:
+        without: a folder directly below a root that is left out.
+        more: another tar will follow in the same file, so that this one has no end.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as out:
         for name, root in sorted(roots.items()):
             for path in _files(root):
+                if path.relative_to(root).parts[0] == without:
+                    continue
                 member = out.gettarinfo(path, (Path(name) / path.relative_to(root)).as_posix())
                 member.uid = member.gid = 0
                 member.uname = member.gname = ""
@@ -148,7 +192,8 @@ def tar(roots: Mapping[str, Path]) -> bytes:
                         out.addfile(member, content)
                 else:
                     out.addfile(member)
-    return buffer.getvalue()
+        length = out.offset
+    return buffer.getvalue()[: length if more else None]
 
 
 def gzipped(data: bytes) -> bytes:
@@ -158,12 +203,14 @@ def gzipped(data: bytes) -> bytes:
 
 def write_channel(channel: Path, packages: Iterable[Package]) -> None:
     """Write packages and repodata.json for linux-64 and noarch."""
-    repodata: dict[str, dict[str, object]] = {"linux-64": {}, "noarch": {}}
+    repodata: dict[str, dict[str, dict[str, object]]] = {
+        subdir: {"packages": {}, "packages.conda": {}} for subdir in ("linux-64", "noarch")
+    }
     for package in packages:
         package.describe()
         path = archive(package, channel / package.subdir)
         content = path.read_bytes()
-        repodata[package.subdir][path.name] = {
+        repodata[package.subdir]["packages.conda" if package.stored else "packages"][path.name] = {
             **package.index(),
             "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -171,7 +218,7 @@ def write_channel(channel: Path, packages: Iterable[Package]) -> None:
         }
     for subdir, records in repodata.items():
         (channel / subdir).mkdir(parents=True, exist_ok=True)
-        document = {"info": {"subdir": subdir}, "packages": records, "packages.conda": {}, "removed": [], "repodata_version": 1}
+        document = {"info": {"subdir": subdir}, **records, "removed": [], "repodata_version": 1}
         _write_json(channel / subdir / "repodata.json", document)
 
 

@@ -1,4 +1,4 @@
-"""`python -m verify`: exit status 0 when every check passed, 1 when one failed (0 with --exit-zero), 2 for wrong usage."""
+"""`python -m verify`: exit status 0 when the level asked for passed, 1 when not (0 with --exit-zero), 2 for wrong usage."""
 from __future__ import annotations
 
 import os
@@ -63,8 +63,7 @@ def main(arguments: list[str]) -> int:
     Session(options, result, Recorder(result, options.skip, say, save), say).run()
     result.finished = True
     save()
-    failed = [check.name for check in result.checks if check.status == "FAIL"]
-    say(f"{'passed' if result.passed else 'FAILED: ' + ', '.join(failed)} in {result.seconds:.0f} s; {options.out / 'verify.json'}")
+    say(f"{result.sentence()}; {options.out / 'verify.json'}")
     return 0 if result.passed or options.exit_zero else 1
 
 

@@ -41,7 +41,7 @@ def check(options: Options) -> tuple[Any, str]:
             continue
         # both parts pass through the training pipeline: boxes and masks count here, not evaluation
         pipeline = overrides.leaf(config.data.train.to_dict()).get("pipeline") or config.train_pipeline
-        dataset = _load(dict(source, pipeline=pipeline), annotations, images_in, options.scale)
+        dataset = _load(dict(source, pipeline=pipeline), annotations, images_in, options.longest)
         folders.update(_folders(dataset, images_in))
         datasets.append(dataset)
         said.append(f"{part} {len(dataset)} images")

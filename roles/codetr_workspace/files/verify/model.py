@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from verify import calls
 from verify.prepare import Prepared
 from verify.result import CheckFailed
 
@@ -48,9 +49,10 @@ def one_step(model: Any, dataset: Any, seed: int) -> tuple[float, str]:
     set_random_seed(seed)
     device = get_device()
     parallel = build_dp(model, device, device_ids=[0])
-    outputs = parallel.train_step(collate([dataset[0]], samples_per_gpu=1), None)
-    loss = outputs["loss"]
-    loss.backward()
+    with calls.recorded() as called:
+        outputs = parallel.train_step(collate([dataset[0]], samples_per_gpu=1), None)
+        loss = outputs["loss"]
+        loss.backward()
     value = float(loss)
     parts = sum("loss" in name for name in outputs["log_vars"]) - 1
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
@@ -62,4 +64,4 @@ def one_step(model: Any, dataset: Any, seed: int) -> tuple[float, str]:
     if broken:
         raise CheckFailed(f"{broken} of {len(gradients)} gradients of one step are not finite")
     model.zero_grad()
-    return value, f"loss {value:.3f} from {parts} parts, {len(gradients)} gradients, all finite, on {device}"
+    return value, f"loss {value:.3f} from {parts} parts, {len(gradients)} gradients, all finite, on {device}; {calls.sentence(called)}"

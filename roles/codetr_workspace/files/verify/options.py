@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LEVELS = ("versions", "ops", "train")
+LEVELS = ("versions", "ops", "train", "speed")
 LAUNCHERS = ("auto", "none", "pytorch")
+SMALL = 320  # longest side of an image in pixels, where the question is only whether a training works
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,29 @@ class Options:
     skip: frozenset[str] = frozenset()
     allow_random_backbone: bool = False
     exit_zero: bool = False
-    train_images: int = 8
+    train_images: int = 16
     val_images: int = 4
-    scale: int = 320  # longest side of an image, pixels; 0 keeps the config's own scales
+    scale: int | None = None  # longest side of an image, pixels; 0: the config's own scales; None: what suits the level
     seed: int = 0
-    train_timeout: int = 3600  # seconds
+    train_timeout: int = 3600  # seconds, for each training
+    gpus: int = 1  # of the level speed
+    batch: int | None = None  # images per GPU in the level speed; None: the config's own
+    speed_images: int = 64
+    speed_iterations: int = 32
 
     def reaches(self, level: str) -> bool:
         """Whether the checks of `level` were asked for."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
+
+    @property
+    def longest(self) -> int:
+        """Longest side of an image, in pixels, in every level but speed; 0: the config's own scales."""
+        return SMALL if self.scale is None else self.scale
+
+    @property
+    def speed_longest(self) -> int:
+        """The same for the level speed, which measures what the config really does unless told otherwise."""
+        return self.scale or 0
 
 
 def _expectation(text: str) -> tuple[str, str]:
@@ -56,7 +71,7 @@ def _at_least(minimum: int) -> Callable[[str], int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="verify", description="Prove that this host trains: versions, ops, one epoch.", allow_abbrev=False)
+        prog="verify", description="Prove that this host trains: versions, ops, one epoch, and how fast.", allow_abbrev=False)
     parser.add_argument("--repo", required=True, type=Path, help="checkout that is trained from")
     parser.add_argument("--config", required=True, type=Path, help="training config, absolute or relative to --repo")
     parser.add_argument("--data", required=True, type=Path, help="folder that holds coco/ and lvis_v1/")
@@ -71,11 +86,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--skip", action="append", default=[], metavar="CHECK", help="leave out one check, by its name")
     parser.add_argument("--allow-random-backbone", action="store_true", help="train from random weights where the backbone's are absent")
     parser.add_argument("--exit-zero", action="store_true", help="end with status 0 once every check has run: the caller reads verify.json")
-    parser.add_argument("--train-images", type=_at_least(1), default=8, metavar="N")
-    parser.add_argument("--val-images", type=_at_least(1), default=4, metavar="N")
-    parser.add_argument("--scale", type=_at_least(0), default=320, metavar="PIXELS", help="longest side of an image; 0: the config's own")
+    parser.add_argument("--train-images", type=_at_least(1), default=16, metavar="N", help="images in the epoch of level train [16]")
+    parser.add_argument("--val-images", type=_at_least(1), default=4, metavar="N", help="images in its evaluation [4]")
+    parser.add_argument("--scale", type=_at_least(0), default=None, metavar="PIXELS",
+                        help=f"longest side of an image; 0: the config's own [{SMALL}; in level speed the config's own]")
     parser.add_argument("--seed", type=_at_least(0), default=0)
-    parser.add_argument("--train-timeout", type=_at_least(1), default=3600, metavar="SECONDS")
+    parser.add_argument("--train-timeout", type=_at_least(1), default=3600, metavar="SECONDS", help="limit for each training [3600]")
+    speed = parser.add_argument_group("level speed")
+    speed.add_argument("--gpus", type=_at_least(1), default=1, metavar="N", help="GPUs of this host to train on, a process for each [1]")
+    speed.add_argument("--batch", type=_at_least(1), default=None, metavar="N", help="images per GPU and iteration [the config's own]")
+    speed.add_argument("--speed-images", type=_at_least(1), default=64, metavar="N", help="different images, at most [64]")
+    speed.add_argument("--speed-iterations", type=_at_least(4), default=32, metavar="N",
+                       help="iterations; the first quarter warms up and is not counted [32]")
     return parser
 
 
@@ -97,4 +119,5 @@ def parse(arguments: list[str]) -> Options:
         level=given.level, launcher=given.launcher, stand_ins=tuple(given.stand_in), expect=dict(given.expect), skip=frozenset(given.skip),
         allow_random_backbone=given.allow_random_backbone, exit_zero=given.exit_zero,
         train_images=given.train_images, val_images=given.val_images, scale=given.scale, seed=given.seed, train_timeout=given.train_timeout,
+        gpus=given.gpus, batch=given.batch, speed_images=given.speed_images, speed_iterations=given.speed_iterations,
     )

@@ -79,18 +79,45 @@ def small_dataset(dataset: Settings, ann_file: Path, images_in: Path, longest: i
     return result
 
 
-def config_text(base: Path, train: Settings, val: Settings, *, without_weights: Settings | None, mixed_precision: bool) -> str:
-    """A config file that inherits from `base`: its model and optimizer, one epoch of `train`, then an evaluation on `val`.
+def repeated(dataset: Settings, images: int, wanted: int) -> Settings:
+    """`dataset`, which has `images` images, so often that an epoch has at least `wanted` of them."""
+    times = -(-wanted // images)
+    return dataset if times <= 1 else {"type": "RepeatDataset", "times": times, "dataset": dataset}
 
-    `without_weights` is laid over the model, to start it from random weights.
+
+def scales(dataset: Settings) -> str:
+    """The sizes that a dataset's pipelines scale images to, in pixels: 800x1333, or the smallest and the largest of several."""
+    found = set()
+    for node in walk(dataset):
+        given = node.get("img_scale") or ()
+        found |= {tuple(sorted(pair)) for pair in (given if given and isinstance(given[0], (list, tuple)) else [given]) if len(pair) == 2}
+    ends = dict.fromkeys((min(found), max(found))) if found else {}
+    return " to ".join(f"{short}x{long}" for short, long in ends) or "as they are"
+
+
+def config_text(base: Path, train: Settings, val: Settings, *, without_weights: Settings | None = None, mixed_precision: bool,
+                epochs: int = 1, batch: int = 1, workers: int = 0, checkpoints: bool = True, warmup: int | None = None) -> str:
+    """A config file that inherits from `base`: its model and optimizer, `epochs` epochs of `train`, an evaluation on `val` after each.
+
+    Args:
+        base: the config that it inherits from.
+        train: dataset to train on.
+        val: dataset to evaluate.
+        without_weights: what is laid over the model, to start it from random weights.
+        mixed_precision: whether the config's own fp16 stays.
+        epochs: how many there are to be in all.
+        batch: images per GPU and iteration.
+        workers: processes per GPU that load images; 0 loads them in the training's own.
+        checkpoints: whether each epoch leaves one.
+        warmup: iterations over which the learning rate warms up, where the config's own are too many for this training.
     """
-    data = {"_delete_": True, "samples_per_gpu": 1, "workers_per_gpu": 0, "train": train, "val": val, "test": val}
+    data = {"_delete_": True, "samples_per_gpu": batch, "workers_per_gpu": workers, "train": train, "val": val, "test": val}
     settings: Settings = {
         "_base_": [str(base)],
         "data": data,
-        "runner": {"_delete_": True, "type": "EpochBasedRunner", "max_epochs": 1},
+        "runner": {"_delete_": True, "type": "EpochBasedRunner", "max_epochs": epochs},
         "log_config": {"_delete_": True, "interval": 1, "hooks": [{"type": "TextLoggerHook"}]},
-        "checkpoint_config": {"_delete_": True, "interval": 1},
+        "checkpoint_config": {"_delete_": True, "interval": 1} if checkpoints else None,
         "evaluation": {"_delete_": True, "interval": 1, "metric": "bbox"},
         "workflow": [("train", 1)],
         "load_from": None,
@@ -100,5 +127,7 @@ def config_text(base: Path, train: Settings, val: Settings, *, without_weights: 
         settings["model"] = without_weights
     if not mixed_precision:
         settings["fp16"] = None
+    if warmup is not None:
+        settings["lr_config"] = {"warmup_iters": warmup}
     lines = [f"{name} = {pprint.pformat(value, width=120, sort_dicts=False)}" for name, value in settings.items()]
-    return "# Written by verify: the config named in _base_ on a handful of small images.\n" + "\n".join(lines) + "\n"
+    return "# Written by verify: the config named in _base_ on a handful of images.\n" + "\n".join(lines) + "\n"

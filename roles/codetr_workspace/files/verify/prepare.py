@@ -1,24 +1,27 @@
-"""Check `config`: from the user's config to a small one of the same model, its data cut and written below OUT."""
+"""Check `config`: from the user's config to smaller ones of the same model, their data cut and written below OUT."""
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from verify import overrides, subset
 from verify.options import Options
+from verify.overrides import Settings
 from verify.result import CheckFailed
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The small config, on disk and as mmcv read it back."""
+    """The small config, on disk and as mmcv read it back, and the user's own."""
 
     path: Path
     config: Any  # mmcv.Config
     random_backbone: bool
     detail: str
+    base: Any = None  # mmcv.Config
+    common: dict[str, Any] = field(default_factory=dict)  # what overrides.config_text needs besides, for every config of this run
 
 
 def prepare(options: Options) -> Prepared:
@@ -32,29 +35,38 @@ def prepare(options: Options) -> Prepared:
 
     if (options.repo / "projects").is_dir():
         importlib.import_module("projects")
-    config = mmcv.Config.fromfile(str(options.config))
-    datasets, counts = {}, {}
-    for part, count in (("train", options.train_images), ("val", options.val_images)):
-        dataset = config.data[part].to_dict() if hasattr(config.data[part], "to_dict") else config.data[part]
-        source = overrides.leaf(dataset)
-        images_in = overrides.located(source.get("img_prefix", ""), options.repo, options.data)
-        target = options.out / "data" / f"{part}.json"
-        annotations = overrides.located(source["ann_file"], options.repo, options.data)
-        counts[part] = len(subset.cut(annotations, images_in, target, count))
-        datasets[part] = overrides.small_dataset(dataset, target, images_in, options.scale)
-    weights = backbone_weights(config.model)
+    base = mmcv.Config.fromfile(str(options.config))
+    train, found = dataset(options, base, "train", options.train_images, options.longest)
+    train = overrides.repeated(train, found, options.train_images)
+    val, evaluated = dataset(options, base, "val", options.val_images, options.longest)
+    weights = backbone_weights(base.model)
     absent = weights is not None and not _file_of(weights, options.repo).is_file()
     if weights and absent and not options.allow_random_backbone:
         raise CheckFailed(f"backbone weights {weights} are not at {_file_of(weights, options.repo)}")
+    common = {"without_weights": without_weights(base.model) if absent else None, "mixed_precision": torch.cuda.is_available()}
     path = options.out / "verify_config.py"
-    text = overrides.config_text(
-        options.config, datasets["train"], datasets["val"],
-        without_weights=without_weights(config.model) if absent else None, mixed_precision=torch.cuda.is_available())
-    path.write_text(text, encoding="utf-8")
+    # an epoch this short would end before a warm-up of hundreds of iterations let the model learn anything
+    warmup = max(1, options.train_images // 4) if base.get("lr_config", {}).get("warmup") else None
+    path.write_text(overrides.config_text(options.config, train, val, warmup=warmup, **common), encoding="utf-8")
     start = "no backbone weights named" if weights is None else "random backbone weights" if absent else f"backbone weights {weights}"
-    size = f"at most {options.scale} px" if options.scale else "at the config's own scales"
-    detail = f"{options.config.name}, {counts['train']} images to train, {counts['val']} to evaluate, {size}, {start}"
-    return Prepared(path, mmcv.Config.fromfile(str(path)), absent, detail)
+    size = f"at most {options.longest} px" if options.longest else "at the config's own scales"
+    times = f" ({found} different ones)" if found < options.train_images else ""
+    detail = f"{options.config.name}, {options.train_images} images to train{times}, {evaluated} to evaluate, {size}, {start}"
+    return Prepared(path, mmcv.Config.fromfile(str(path)), absent, detail, base, common)
+
+
+def dataset(options: Options, base: Any, part: str, count: int, longest: int, name: str | None = None) -> tuple[Settings, int]:
+    """The config's dataset `part` (train or val) on its first `count` images, scaled; and how many there are.
+
+    Their annotations are written to OUT/data/`name`.json, or `part`.json.
+    """
+    settings = base.data[part].to_dict() if hasattr(base.data[part], "to_dict") else base.data[part]
+    source = overrides.leaf(settings)
+    images_in = overrides.located(source.get("img_prefix", ""), options.repo, options.data)
+    annotations = overrides.located(source["ann_file"], options.repo, options.data)
+    target = options.out / "data" / f"{name or part}.json"
+    found = len(subset.cut(annotations, images_in, target, count))
+    return overrides.small_dataset(settings, target, images_in, longest), found
 
 
 def backbone_weights(model: dict[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """Check `ops library`: the first call of mmcv's compiled ops, in a process of its own because it may crash."""
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -28,7 +29,20 @@ def ops_library() -> str:
     except subprocess.TimeoutExpired as error:
         raise CheckFailed(f"mmcv's compiled ops did not answer within {LIMIT} s") from error
     if done.returncode < 0:
-        raise CheckFailed(f"mmcv's compiled ops crash at their first call ({signal.Signals(-done.returncode).name})", done.stderr)
+        crash = f"mmcv's compiled ops crash at their first call ({signal.Signals(-done.returncode).name})"
+        raise CheckFailed("; ".join([crash, *_own_runtime()]), done.stderr)
     if done.returncode > 0:
         raise CheckFailed(last_lines(done.stderr, 1) or f"exit status {done.returncode}", done.stderr)
     return last_lines(done.stdout, 1)
+
+
+def _own_runtime() -> list[str]:
+    """A sentence when mmcv's library was linked with a libstdc++ of its own, which a library that uses the system's has in its strings."""
+    try:
+        found = importlib.util.find_spec("mmcv._ext")
+    except Exception:  # importing mmcv itself may be what is broken
+        return []
+    library = Path(found.origin) if found and found.origin else None
+    if library is None or not library.is_file() or b"\0libstdc++.so.6\0" in library.read_bytes():
+        return []
+    return [f"{library.name} does not name libstdc++.so.6 among the libraries it needs"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.diagnosis import diagnose
+from verify.options import LEVELS
 
 SCHEMA = 1
 
@@ -35,6 +36,8 @@ class Check:
     status: str  # ok, FAIL or skipped
     detail: str
     seconds: float
+    level: str = LEVELS[0]
+    needs: str | None = None  # the check that was not ok, where this one was skipped because of it
     cause: str | None = None
     fix: str | None = None
 
@@ -63,20 +66,56 @@ class Result:
     versions: dict[str, str | None] = field(default_factory=dict)
     losses: list[dict[str, float]] = field(default_factory=list)
     random_backbone: bool = False
+    ended: list[str] = field(default_factory=list)  # levels whose last check has run
     finished: bool = False
     seconds: float = 0.0
 
     @property
+    def levels(self) -> dict[str, str]:
+        """Each level: passed, failed, not reached, or not asked for."""
+        asked = LEVELS[:LEVELS.index(self.level) + 1]
+        return {level: self._outcome(level) if level in asked else "not asked for" for level in LEVELS}
+
+    @property
+    def level_passed(self) -> str | None:
+        """The highest level that passed together with all below it."""
+        highest = None
+        for level, outcome in self.levels.items():
+            if outcome != "passed":
+                break
+            highest = level
+        return highest
+
+    @property
     def passed(self) -> bool:
-        """All checks have run and none failed."""
-        return self.finished and all(check.status != "FAIL" for check in self.checks)
+        """The run came to its end, and every level that was asked for passed."""
+        return self.finished and self.level_passed == self.level
+
+    def _outcome(self, level: str) -> str:
+        """A level passes when each check is ok, or skipped for a reason of its own: one that waited for another proves nothing."""
+        checks = [check for check in self.checks if check.level == level]
+        if any(check.status == "FAIL" for check in checks):
+            return "failed"
+        whole = level in self.ended and any(check.status == "ok" for check in checks) and all(check.needs is None for check in checks)
+        return "passed" if whole else "not reached"
+
+    def sentence(self) -> str:
+        """The result for the last line on the terminal."""
+        took = f"in {self.seconds:.0f} s"
+        if self.passed:
+            return f"passed, level {self.level}, {took}"
+        reached = f"level {self.level_passed} passed" if self.level_passed else "no level passed"
+        failed = [check.name for check in self.checks if check.status == "FAIL"]
+        if failed:
+            return f"FAILED: {', '.join(failed)}; {reached}, {took}"
+        return f"NOT PASSED: level {self.level} was not reached; {reached}, {took}"
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain values that JSON can carry."""
         checks = [{key: value for key, value in asdict(check).items() if value is not None} for check in self.checks]
         values: dict[str, Any] = _finite({
             "schema": SCHEMA, "host": self.host, "stack": self.stack, "level": self.level, "finished": self.finished,
-            "passed": self.passed,
+            "passed": self.passed, "level_passed": self.level_passed, "levels": self.levels,
             "stand_in": bool(self.stand_ins), "stand_ins": self.stand_ins,
             "random_backbone": self.random_backbone, "checks": checks, "figures": self.figures, "pictures": self.pictures,
             "versions": self.versions, "losses": self.losses, "seconds": round(self.seconds, 1),
@@ -111,13 +150,14 @@ class Recorder:
         self._say = say
         self._save = save
         self._not_ok: set[str] = set()
+        self.level = LEVELS[0]
 
     def run(self, name: str, check: Callable[[], str], needs: tuple[str, ...] = ()) -> bool:
         """Run `check`, which returns its detail. It is skipped when one of `needs` is not ok. True when it was ok."""
         begun = time.monotonic()
         status, detail, output = "ok", "", ""
+        broken = [need for need in needs if need in self._not_ok]
         try:
-            broken = [need for need in needs if need in self._not_ok]
             if name in self._skip:
                 raise CheckSkipped("asked for with --skip")
             if broken:
@@ -131,7 +171,8 @@ class Recorder:
             # the last line says what happened; the traceback is for the diagnosis, which knows some by their inner lines
             status, detail = "FAIL", traceback.format_exception_only(type(unexpected), unexpected)[-1].strip()
             output = traceback.format_exc()
-        self.add(Check(name, status, detail, round(time.monotonic() - begun, 2)), output)
+        waited_for = broken[0] if broken and name not in self._skip else None
+        self.add(Check(name, status, detail, round(time.monotonic() - begun, 2), self.level, waited_for), output)
         return status == "ok"
 
     def add(self, check: Check, output: str = "") -> None:

@@ -7,8 +7,8 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from verify import lvis_data, model, pictures, probe, train, used_ops, versions
-from verify.options import Options
+from verify import lvis_data, model, pictures, probe, resume, speed, speed_plot, train, used_ops, versions
+from verify.options import LEVELS, Options
 from verify.prepare import Prepared, prepare
 from verify.result import Recorder, Result
 
@@ -23,26 +23,43 @@ class Session:
         self._say = say
         self._prepared: Prepared
         self._trained: train.Trained
+        self._measured: speed.Measured
         self._model: Any = None
         self._dataset: Any = None
         self._lvis: Any = None
 
     def run(self) -> None:
         """Run every check that the level asks for."""
-        options, run = self._options, self._recorder.run
-        run("versions", lambda: versions.check_versions(options, self._result.versions))
-        run("foreign", lambda: versions.check_foreign(options))
-        if options.reaches("ops"):
-            run("config", self._prepare)
-            run("model", self._build, needs=("config",))
-            self._run_ops()
-            run("step", self._step, needs=("model", "ops library"))
-        if options.reaches("train"):
-            run("train", self._train, needs=("config", "step"))
-            run("checkpoint", self._checkpoint, needs=("train",))
-            run("evaluation", self._evaluation, needs=("train",))
-            run("lvis", self._load_lvis)
-            run("pictures", self._pictures, needs=("train",))
+        for level, checks in zip(LEVELS, (self._versions, self._ops, self._training, self._measuring), strict=True):
+            if self._options.reaches(level):
+                self._recorder.level = level
+                checks()
+                self._result.ended.append(level)
+
+    def _versions(self) -> None:
+        self._recorder.run("versions", lambda: versions.check_versions(self._options, self._result.versions))
+        self._recorder.run("foreign", lambda: versions.check_foreign(self._options))
+
+    def _ops(self) -> None:
+        run = self._recorder.run
+        run("config", self._prepare)
+        run("model", self._build, needs=("config",))
+        self._run_ops()
+        run("step", self._step, needs=("model", "ops library"))
+
+    def _training(self) -> None:
+        run = self._recorder.run
+        run("train", self._train, needs=("config", "step"))
+        run("falling", self._falling, needs=("train",))
+        run("checkpoint", self._checkpoint, needs=("train",))
+        run("evaluation", self._evaluation, needs=("train",))
+        run("resume", lambda: resume.check(self._options, self._prepared, self._trained, self._say), needs=("train", "checkpoint"))
+        run("lvis", self._load_lvis)
+        run("pictures", self._pictures, needs=("train",))
+
+    def _measuring(self) -> None:
+        self._recorder.run("speed", self._speed, needs=("config", "train"))
+        self._recorder.run("speed plot", self._plot, needs=("speed",))
 
     def _prepare(self) -> str:
         self._prepared = prepare(self._options)
@@ -89,6 +106,11 @@ class Session:
             seconds_per_iteration=round(statistics.median(seconds), 3) if seconds else None)
         return self._trained.detail
 
+    def _falling(self) -> str:
+        medians, detail = train.check_falling([record["loss"] for record in self._result.losses])
+        self._result.figures.update(zip(("median_loss_first_quarter", "median_loss_last_quarter"), medians, strict=True))
+        return detail
+
     def _checkpoint(self) -> str:
         size, detail = train.check_checkpoint(self._trained, self._result.figures["parameters"])
         self._result.figures["checkpoint_bytes"] = size
@@ -109,5 +131,16 @@ class Session:
         title = f"{config}: one epoch on {len(self._result.losses)} images"
         pictures.draw_losses(self._result.losses, title, out / "loss.png")
         samples = pictures.draw_samples(pictures.innermost(self._dataset), self._lvis, out)
-        self._result.pictures = [{"file": "loss.png", "caption": title}, *samples]
+        self._result.pictures += [{"file": "loss.png", "caption": title}, *samples]
         return ", ".join(picture["file"] for picture in self._result.pictures)
+
+    def _speed(self) -> str:
+        self._measured = speed.check(self._options, self._prepared, self._say)
+        self._result.figures["speed"] = self._measured.figures
+        return self._measured.detail
+
+    def _plot(self) -> str:
+        title = f"{self._options.config.stem}: {self._measured.figures['images_per_second']:.2f} images/s"
+        speed_plot.draw(self._measured, title, self._options.out / "speed.png")
+        self._result.pictures.append({"file": "speed.png", "caption": title})
+        return "speed.png"

@@ -1,27 +1,21 @@
-"""Checks `train`, `checkpoint` and `evaluation`: one epoch of the repository's own tools/train.py, in a process of its own."""
+"""Checks `train`, `falling`, `checkpoint` and `evaluation`: one epoch of the repository's own tools/train.py."""
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verify import trainlog
+from verify import launch, trainlog
 from verify.options import Options
 from verify.prepare import Prepared
-from verify.result import CheckFailed
+from verify.result import CheckFailed, CheckSkipped
 
-# what torch.distributed asks for on one GPU of one host, as in the guide
-ONE_PROCESS = {
-    "LOCAL_RANK": "0", "RANK": "0", "GROUP_RANK": "0", "ROLE_RANK": "0", "ROLE_NAME": "default", "LOCAL_WORLD_SIZE": "1",
-    "WORLD_SIZE": "1", "GROUP_WORLD_SIZE": "1", "ROLE_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
-}
+# with fewer iterations than this, which image came first decides which loss is larger
+FEWEST = 8
+# A model that learns nothing seems to fall too, by what its images differ in: docs/verify.md has both measured.
+LEAST = 0.1
 
 
 @dataclass(frozen=True)
@@ -32,6 +26,11 @@ class Trained:
     work_dir: Path
     detail: str
 
+    @property
+    def checkpoint(self) -> Path:
+        """What its first epoch left."""
+        return self.work_dir / "epoch_1.pth"
+
 
 def run(options: Options, prepared: Prepared, iterations: int, say: Callable[[str], None] = print) -> Trained:
     """Train one epoch of `iterations` iterations; its output goes to OUT/train.log.
@@ -39,28 +38,43 @@ def run(options: Options, prepared: Prepared, iterations: int, say: Callable[[st
     Raises:
         CheckFailed: it did not end with status 0 in time, or its losses are missing or not finite.
     """
-    work_dir = options.out / "work"
-    work_dir.mkdir(parents=True, exist_ok=True)
-    for stale in (*work_dir.glob("*.log.json"), *work_dir.glob("*.pth")):
-        stale.unlink()
-    launcher = _launcher(options)
-    command = [sys.executable, "tools/train.py", str(prepared.path), "--work-dir", str(work_dir), "--seed", str(options.seed),
-               "--launcher", launcher]
-    log_file = options.out / "train.log"
-    begun = time.monotonic()
-    status = _follow(command, options, _environment(launcher), log_file, say)
-    seconds = time.monotonic() - begun
-    output = log_file.read_text(encoding="utf-8", errors="replace")
-    if status != 0:
-        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-        raise CheckFailed(f"tools/train.py: {how}; its last lines:\n{trainlog.last_lines(output)}", output)
-    log = trainlog.read(work_dir)
+    job = launch.Job("train", prepared.path, options.out / "work", options.seed)
+    ended = launch.run(options, job, say)
+    log = trainlog.read(job.work_dir)
     wrong = log.complaints(iterations)
     if wrong:
-        raise CheckFailed(f"tools/train.py: {'; '.join(wrong)}; its last lines:\n{trainlog.last_lines(output)}", output)
+        raise CheckFailed(f"tools/train.py: {'; '.join(wrong)}; its last lines:\n{trainlog.last_lines(ended.output)}", ended.output)
     first, last = log.losses[0]["loss"], log.losses[-1]["loss"]
-    detail = f"{iterations} iterations in {seconds:.0f} s, loss {first:.3f} to {last:.3f}, --launcher {launcher}"
-    return Trained(log, work_dir, detail)
+    detail = f"{iterations} iterations in {ended.seconds:.0f} s, loss {first:.3f} to {last:.3f}, --launcher {ended.launcher}"
+    return Trained(log, job.work_dir, detail)
+
+
+def check_falling(losses: list[float]) -> tuple[tuple[float, float], str]:
+    """Medians of the loss over the first and the last quarter of an epoch, and what to say. Medians: one hard image decides nothing.
+
+    Raises:
+        CheckFailed: the second is not smaller by `LEAST` of the first.
+        CheckSkipped: there are too few iterations to tell.
+    """
+    if len(losses) < FEWEST:
+        raise CheckSkipped(f"{len(losses)} iterations are too few to tell, it takes {FEWEST}")
+    part = len(losses) // 4
+    first, last = statistics.median(losses[:part]), statistics.median(losses[-part:])
+    said = f"median of the loss {first:.3f} over the first {part} iterations, {last:.3f} over the last {part}"
+    fall = 1 - last / first if first else 0.0
+    if not fall >= LEAST:  # NaN is not
+        raise CheckFailed(f"the loss does not fall: {said}, {fall:.1%} less, and it takes {LEAST:.0%}")
+    return (first, last), f"{said}, {fall:.0%} less"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A checkpoint that a training of ours left, whole."""
+    import torch
+
+    # it holds more than weights; we wrote it ourselves a moment ago
+    trusted: dict[str, Any] = {} if torch.__version__.startswith("1.") else {"weights_only": False}
+    content: dict[str, Any] = torch.load(path, map_location="cpu", **trusted)
+    return content
 
 
 def check_checkpoint(trained: Trained, parameters: int) -> tuple[int, str]:
@@ -71,12 +85,10 @@ def check_checkpoint(trained: Trained, parameters: int) -> tuple[int, str]:
     """
     import torch
 
-    path = trained.work_dir / "epoch_1.pth"
+    path = trained.checkpoint
     if not path.is_file():
         raise CheckFailed(f"the training left no checkpoint {path}")
-    # it holds more than weights; we wrote it ourselves a moment ago
-    trusted: dict[str, Any] = {} if torch.__version__.startswith("1.") else {"weights_only": False}
-    content = torch.load(path, map_location="cpu", **trusted)
+    content = load(path)
     weights = content["state_dict"]
     held = sum(value.numel() for value in weights.values())
     if held < parameters:
@@ -98,50 +110,3 @@ def check_evaluation(trained: Trained) -> str:
     if precision is None or not 0 <= precision <= 1:
         raise CheckFailed(f"the evaluation's average precision is {precision}, which is no number from 0 to 1")
     return f"{len(trained.log.metrics)} metrics, bbox mAP {precision:.3f} (one epoch on a handful of images says nothing about quality)"
-
-
-def _launcher(options: Options) -> str:
-    if options.launcher != "auto":
-        return options.launcher
-    import torch
-
-    return "pytorch" if torch.cuda.is_available() else "none"
-
-
-def _environment(launcher: str) -> dict[str, str]:
-    """This process's environment as the training gets it; verify's own folder is taken out of PYTHONPATH."""
-    own = Path(__file__).resolve().parents[1]
-    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != own]
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1")
-    if launcher == "pytorch":
-        # a port of our own: the one in the guide may belong to a training that is under way
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            environment.update(ONE_PROCESS, MASTER_PORT=str(free.getsockname()[1]))
-    return environment
-
-
-def _follow(command: list[str], options: Options, environment: dict[str, str], log_file: Path, say: Callable[[str], None]) -> int:
-    """Run `command` and say each iteration as it appears in its output; its exit status."""
-    with log_file.open("wb") as log, log_file.open(encoding="utf-8", errors="replace") as reader:
-        child = subprocess.Popen(command, cwd=options.repo, env=environment, stdin=subprocess.DEVNULL, stdout=log,
-                                 stderr=subprocess.STDOUT, start_new_session=True)
-        deadline = time.monotonic() + options.train_timeout
-        rest = ""
-        try:
-            while True:
-                status = child.poll()
-                lines = (rest + reader.read()).split("\n")
-                rest = lines.pop()
-                for done, total in trainlog.iterations("\n".join(lines)):
-                    say(f"         train: iteration {done} of {total}")
-                if status is not None:
-                    return status
-                if time.monotonic() > deadline:
-                    raise CheckFailed(f"tools/train.py did not end within {options.train_timeout} s; see {log_file}")
-                time.sleep(0.3)
-        finally:
-            if child.poll() is None:
-                # its loaders are its children
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()

@@ -12,6 +12,9 @@ CLASSES = {"MultiScaleDeformableAttention": "ms_deform_attn", "RoIAlign": "roi_a
 # settings of a RoIAlign that change what it computes
 ROI_ALIGN = ("output_size", "spatial_scale", "sampling_ratio", "pool_mode", "aligned")
 
+# how mmdet cuts masks
+MASKS = {"output_size": (28, 28), "spatial_scale": 1.0, "sampling_ratio": 0, "pool_mode": "avg", "aligned": True}
+
 
 @dataclass(frozen=True)
 class Use:
@@ -37,6 +40,9 @@ def in_config(config: Any) -> list[Use]:
             uses.append(Use("sigmoid_focal_loss", _settings({"gamma": node.get("gamma", 2.0), "alpha": node.get("alpha", 0.25)})))
         elif kind == "MultiScaleDeformableAttention":
             uses.append(Use(CLASSES[kind]))
+        # masks of objects are cut to these sizes by RoIAlign, to train the mask heads on; no layer of the model shows it
+        sizes = (node.get("mask_size"), *(node.get("stage_sup_size") or ()))
+        uses += [Use("roi_align", _settings(MASKS | {"output_size": (size, size)})) for size in sizes if isinstance(size, int)]
     return unique(uses)
 
 

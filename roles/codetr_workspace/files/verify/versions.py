@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import platform
 import sys
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ from verify.result import CheckFailed
 
 # name in the result -> name to import
 IMPORTED = {"torch": "torch", "torchvision": "torchvision", "mmcv": "mmcv", "mmdet": "mmdet", "numpy": "numpy", "opencv": "cv2"}
+# a folder for each GPU that the driver's module has taken
+DRIVERS_GPUS = Path("/proc/driver/nvidia/gpus")
 # what the repository brings, and what another package of the same name would hide
 OF_THE_REPOSITORY = ("mmdet", "projects")
 
@@ -36,6 +39,7 @@ def check_versions(options: Options, found: dict[str, str | None]) -> str:
             outputs.append(str(error))
     if found["torch"]:
         found.update(_gpu())
+        wrong += _unseen(options, found)
     wrong += [complaint for name, version in options.expect.items() if (complaint := _compare(name, version, found))]
     if found["mmdet"]:
         wrong += _strangers(options.repo, [name for name in OF_THE_REPOSITORY if (options.repo / name).is_dir()])
@@ -99,6 +103,21 @@ def _gpu() -> dict[str, str | None]:
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return {"cuda": torch.version.cuda, "gpu": gpu}
+
+
+def _unseen(options: Options, found: dict[str, str | None]) -> list[str]:
+    """A sentence when the driver offers GPUs to a stack that is for GPUs, and torch sees none: it would train on the processor instead."""
+    offered = len(list(DRIVERS_GPUS.iterdir())) if DRIVERS_GPUS.is_dir() else 0
+    if found["gpu"] or "cuda" not in options.expect or not offered or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return []
+    import torch
+
+    try:
+        torch.cuda.init()
+        reason = "it gives no reason"
+    except Exception as error:
+        reason = _last_line(error)
+    return [f"torch finds no GPU, though the driver has {offered}: {reason}"]
 
 
 def _installed(distribution: str) -> str | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import NoReturn
+
 __version__ = "@CONDA_VERSION@"
 
 
@@ -11,3 +15,10 @@ class CondaError(Exception):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+def leave(status: int) -> NoReturn:
+    """End the program at once: threads that py-rattler leaves running crash Python on its own way out now and then."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

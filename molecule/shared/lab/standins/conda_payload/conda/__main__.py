@@ -1,7 +1,6 @@
 """`python -m conda`."""
 
-import sys
-
+from conda import leave
 from conda.cli import main
 
-sys.exit(main())
+leave(main())

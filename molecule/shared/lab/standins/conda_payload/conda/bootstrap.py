@@ -32,7 +32,7 @@ def main(prefix: Path) -> None:
     sys.path[:0] = [str(pkgs / folder) for folder in base["import_from"]]
 
     # Only now can these be found.
-    from conda import certificates, environments
+    from conda import certificates, environments, leave
 
     certificates.choose_bundle()
     from conda.transaction import link_unpacked
@@ -41,6 +41,7 @@ def main(prefix: Path) -> None:
     asyncio.run(link_unpacked(prefix, pkgs, base["packages"]))
     environments.write_history(prefix, before, base["specs"])
     environments.register(prefix, present=True)
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from conda import CondaError, __version__, certificates, condarc, environments
 
-_KNOWN = "conda --version, conda create, conda list, conda env remove and conda init bash"
+_KNOWN = "conda --version, conda create, conda install, conda list, conda env remove and conda init bash"
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,13 +31,12 @@ def parser() -> Parser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     create = commands.add_parser("create", help="create an environment", allow_abbrev=False)
-    _add_target(create)
-    create.add_argument("-y", "--yes", action="store_true")
-    create.add_argument("-q", "--quiet", action="store_true")
-    create.add_argument("-c", "--channel", action="append", default=[])
-    create.add_argument("--override-channels", action="store_true")
-    create.add_argument("specs", nargs="*", metavar="PACKAGE")
+    _add_packages(create)
     create.set_defaults(run=_create)
+
+    install = commands.add_parser("install", help="install packages into an environment that is there", allow_abbrev=False)
+    _add_packages(install)
+    install.set_defaults(run=_install)
 
     listing = commands.add_parser("list", help="list the packages of an environment", allow_abbrev=False)
     _add_target(listing)
@@ -55,6 +54,15 @@ def parser() -> Parser:
     init.add_argument("shell", choices=["bash"])
     init.set_defaults(run=_init)
     return top
+
+
+def _add_packages(command: argparse.ArgumentParser) -> None:
+    _add_target(command)
+    command.add_argument("-y", "--yes", action="store_true")
+    command.add_argument("-q", "--quiet", action="store_true")
+    command.add_argument("-c", "--channel", action="append", default=[])
+    command.add_argument("--override-channels", action="store_true")
+    command.add_argument("specs", nargs="*", metavar="PACKAGE")
 
 
 def _add_target(command: argparse.ArgumentParser) -> None:
@@ -106,6 +114,25 @@ def _create(options: argparse.Namespace, settings: condarc.Settings) -> None:
     environments.register(prefix, present=True)
     if not options.quiet:
         print(f"Environment created: {prefix}")
+
+
+def _install(options: argparse.Namespace, settings: condarc.Settings) -> None:
+    certificates.choose_bundle()
+    from conda.transaction import channels, install
+
+    prefix = _target(options, settings)
+    environments.require_environment(prefix)
+    if prefix.resolve() == settings.root.resolve():
+        raise CondaError("StandInError", "this stand-in does not change its base environment.")
+    if not options.specs:
+        raise CondaError("CondaValueError", "too few arguments, must supply command line package specs or --file")
+    _require_yes(options, "conda install")
+    sources = channels(settings, options.channel, override=options.override_channels)
+    before, earlier = environments.records(prefix), environments.asked_for(prefix)
+    if not asyncio.run(install(prefix, options.specs, earlier, sources, settings.writable_pkgs_dir(), quiet=options.quiet)):
+        print("\n# All requested packages already installed.\n")
+        return
+    environments.write_history(prefix, before, options.specs)
 
 
 def _list(options: argparse.Namespace, settings: condarc.Settings) -> None:

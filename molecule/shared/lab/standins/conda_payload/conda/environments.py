@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -9,10 +10,13 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable
-from importlib.metadata import distributions
+from importlib.metadata import Distribution
 from pathlib import Path
+from typing import Any
 
 from conda import CondaError, __version__
+
+_METADATA = (".dist-info/METADATA", ".egg-info/PKG-INFO")
 
 
 def is_environment(prefix: Path) -> bool:
@@ -27,21 +31,43 @@ def require_environment(prefix: Path) -> None:
 
 
 def records(prefix: Path) -> list[dict[str, object]]:
-    """What conda-meta says of each package that conda linked."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((prefix / "conda-meta").glob("*.json"))]
+    """What conda-meta says of each package that conda linked.
+
+    Raises:
+        CondaError: a record cannot be read.
+    """
+    found = []
+    for path in sorted((prefix / "conda-meta").glob("*.json")):
+        try:
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise corrupted(path) from error
+    return found
+
+
+def corrupted(path: Path) -> CondaError:
+    """conda's complaint about a record that it cannot read."""
+    return CondaError("CorruptedEnvironmentError", f"The target environment has been corrupted.\n  corrupted file: {path}")
 
 
 def listing(prefix: Path) -> list[dict[str, object]]:
-    """The packages of an environment as `conda list --json` gives them; those that pip installed belong to channel pypi."""
-    rows = [_row(record) for record in records(prefix)]
-    known = {row["name"] for row in rows}
-    for site_packages in sorted((prefix / "lib").glob("python3*/site-packages")):
-        for found in distributions(path=[str(site_packages)]):
-            name = re.sub(r"[-_.]+", "-", found.metadata["Name"] or "").lower()
-            if name and name not in known:
-                known.add(name)
-                rows.append(_pypi_row(name, found.version))
+    """The packages of an environment as `conda list --json` gives them; those that pip installed belong to channel pypi.
+
+    As with conda, files decide: what pip took away or replaced is no longer conda's, whatever its record says.
+    """
+    linked = [(record, _metadata_files(record)) for record in records(prefix)]
+    rows = [_row(record) for record, files in linked if all((prefix / path).is_file() for path in files)]
+    conda_own = {path for _, files in linked for path in files}
+    for path in sorted((prefix / "lib").glob("python3*/site-packages/*.*-info/*")):
+        text = path.relative_to(prefix).as_posix()
+        if text.endswith(_METADATA) and text not in conda_own:
+            found = Distribution.at(path.parent)
+            rows.append(_pypi_row(re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower(), found.version))
     return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _metadata_files(record: dict[str, Any]) -> list[str]:
+    return [path for path in record["files"] if path.endswith(_METADATA)]
 
 
 def _row(record: dict[str, object]) -> dict[str, object]:
@@ -87,6 +113,12 @@ def write_history(prefix: Path, before: Iterable[dict[str, object]], specs: Iter
     lines.append(f"# update specs: {list(specs)}")
     with (prefix / "conda-meta" / "history").open("a", encoding="utf-8") as history:
         history.write("\n".join(lines) + "\n")
+
+
+def asked_for(prefix: Path) -> list[str]:
+    """The specs that the environment was made and changed with, oldest first."""
+    text = (prefix / "conda-meta" / "history").read_text(encoding="utf-8")
+    return [spec for line in re.findall(r"^# update specs: (\[.*\])$", text, re.MULTILINE) for spec in ast.literal_eval(line)]
 
 
 def _dists(linked: Iterable[dict[str, object]]) -> set[str]:

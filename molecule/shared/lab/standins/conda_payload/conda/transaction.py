@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rattler import Channel, ChannelConfig, Gateway, MatchSpec, PackageRecord, RepoDataRecord, SourceConfig, VirtualPackage, install, solve
+from rattler import (
+    Channel,
+    ChannelConfig,
+    Gateway,
+    MatchSpec,
+    PackageRecord,
+    PrefixRecord,
+    RepoDataRecord,
+    SourceConfig,
+    Subdir,
+    VirtualPackage,
+    solve,
+)
+from rattler import install as link
 from rattler.exceptions import (
     ExtractError,
     GatewayError,
@@ -18,7 +32,7 @@ from rattler.exceptions import (
     TransactionError,
 )
 
-from conda import CondaError
+from conda import CondaError, environments
 from conda.condarc import Settings
 
 # The base environment comes out of the installer; no server has its packages, and `.invalid` never resolves.
@@ -32,7 +46,7 @@ async def link_unpacked(prefix: Path, pkgs: Path, dists: Sequence[str]) -> None:
         RepoDataRecord(package, f"{dist}.tar.bz2", f"{_BASE_CHANNEL}/{package.subdir}/{dist}.tar.bz2", _BASE_CHANNEL)
         for package, dist in zip(packages, dists, strict=True)
     ]
-    await install(linked, prefix, cache_dir=pkgs, show_progress=False)
+    await link(linked, prefix, cache_dir=pkgs, show_progress=False)
 
 
 def channels(settings: Settings, named: Sequence[str], *, override: bool) -> list[Channel]:
@@ -61,21 +75,108 @@ async def create(prefix: Path, specs: Sequence[str], sources: Sequence[Channel],
     """Solve the specs and link the result into a new environment.
 
     Raises:
-        CondaError: a spec cannot be read, a channel does not answer, or there is no solution.
+        CondaError: a spec cannot be read, a channel does not answer, there is no solution, or it cannot be linked.
     """
+    wanted = _parse(specs)
+    await _link(await _solve(wanted, wanted, [], sources, pkgs), prefix, pkgs, quiet=quiet)
+
+
+async def install(
+    prefix: Path, specs: Sequence[str], earlier: Sequence[str], sources: Sequence[Channel], pkgs: Path, *, quiet: bool
+) -> bool:
+    """Bring what the specs ask for into an environment that is there; returns whether there was anything to do.
+
+    Args:
+        earlier: what was asked for before, oldest first; that holds for packages which the specs do not name. Others stay if they can.
+
+    Raises:
+        CondaError: as for `create`, or a record of the environment cannot be read.
+    """
+    installed = _installed(prefix)
+    asked = _parse(specs)
+    names = {_name(spec) for spec in asked}
+    before = {_name(spec): spec for spec in _parse(earlier)}
+    kept = [before.get(name) or MatchSpec(name) for name in (record.name.normalized for record in installed) if name not in names]
+    records = await _solve(asked, [*asked, *kept], installed, sources, pkgs)
+    if {_dist(record) for record in records} == {_dist(record) for record in installed}:
+        return False
+    await _link(records, prefix, pkgs, quiet=quiet)
+    return True
+
+
+def _installed(prefix: Path) -> list[PrefixRecord]:
+    found = []
+    for path in sorted((prefix / "conda-meta").glob("*.json")):
+        try:
+            found.append(PrefixRecord.from_path(path))
+        except IoError as error:
+            raise environments.corrupted(path) from error
+    return found
+
+
+def _parse(specs: Sequence[str]) -> list[MatchSpec]:
     try:
-        wanted = [MatchSpec(spec) for spec in specs]
+        return [MatchSpec(spec) for spec in specs]
     except InvalidMatchSpecError as error:
         raise CondaError("InvalidMatchSpec", str(error)) from error
-    source = SourceConfig(zstd_enabled=False, bz2_enabled=False, sharded_enabled=False)
-    gateway = Gateway(cache_dir=pkgs / "cache", default_config=source)
+
+
+def _name(spec: MatchSpec) -> str:
+    return str(spec.name.normalized)
+
+
+def _dist(record: PackageRecord) -> tuple[str, str, str]:
+    return record.name.normalized, str(record.version), str(record.build)
+
+
+async def _solve(
+    asked: Sequence[MatchSpec], wanted: Sequence[MatchSpec], installed: Sequence[PrefixRecord], sources: Sequence[Channel], pkgs: Path
+) -> list[RepoDataRecord]:
+    """The packages that `wanted` comes to; of `asked` each must be in a channel, or there already."""
+    if not wanted:
+        return []
+    config = SourceConfig(zstd_enabled=False, bz2_enabled=False, sharded_enabled=False)
+    gateway = Gateway(cache_dir=pkgs / "cache", default_config=config)
     try:
-        records = await solve(sources, wanted, gateway=gateway, virtual_packages=VirtualPackage.detect()) if wanted else []
+        answers = await gateway.query(sources, [Subdir.current(), Subdir("noarch")], asked, recursive=False)
+        offered = [record for answer in answers for record in answer]
+        if missing := [spec for spec in asked if not any(_fits(record, asked, _name(spec)) for record in (*offered, *installed))]:
+            raise _not_found(missing, sources)
+        # What is named may be renewed if a channel has it; the rest stays where it can.
+        renewable = {record.name.normalized for record in offered}
+        locked = [record for record in installed if record.name.normalized not in renewable]
+        return await solve(sources, wanted, gateway=gateway, locked_packages=locked, virtual_packages=VirtualPackage.detect())
     except GatewayError as error:
+        if absent := re.match(r"could not find subdir '\S+' in channel '(\S+?)/?'", str(error)):
+            url = absent[1]
+            raise CondaError(
+                "UnavailableInvalidChannel",
+                f"HTTP 404 NOT FOUND for channel {url.rpartition('/')[2]} <{url}>\n\nThe channel is not accessible or is invalid.",
+            ) from error
         raise CondaError("CondaHTTPError", f"{error}. Channels: {', '.join(channel.base_url for channel in sources)}") from error
     except SolverError as error:
-        raise CondaError("UnsatisfiableError", f"{error}. This stand-in has no other packages than those of its own channel.") from error
+        raise CondaError(
+            "UnsatisfiableError",
+            f"The following specifications were found to be incompatible with each other:\n\n{error}\n\n"
+            "This stand-in has no other packages than those of its own channels.",
+        ) from error
+
+
+def _fits(record: PackageRecord, asked: Sequence[MatchSpec], name: str) -> bool:
+    """Whether a package is what all the specs of one name ask for together."""
+    return record.name.normalized == name and all(spec.matches(record) for spec in asked if _name(spec) == name)
+
+
+def _not_found(missing: Sequence[MatchSpec], sources: Sequence[Channel]) -> CondaError:
+    wanted, searched = ("\n".join(f"  - {one}" for one in lines) for lines in (missing, (channel.base_url for channel in sources)))
+    return CondaError(
+        "PackagesNotFoundError",
+        f"The following packages are not available from current channels:\n\n{wanted}\n\nCurrent channels:\n\n{searched}",
+    )
+
+
+async def _link(records: list[RepoDataRecord], prefix: Path, pkgs: Path, *, quiet: bool) -> None:
     try:
-        await install(records, prefix, cache_dir=pkgs, show_progress=not quiet)
+        await link(records, prefix, cache_dir=pkgs, show_progress=not quiet)
     except (InstallerError, LinkError, TransactionError, ExtractError, IoError) as error:
         raise CondaError("LinkError", f"{error}. The environment {prefix} is incomplete; run the same command again.") from error

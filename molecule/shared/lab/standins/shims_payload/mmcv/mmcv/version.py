@@ -1,0 +1,3 @@
+"""@NOTE@"""
+
+__version__ = "@VERSION@"

@@ -1,0 +1,4 @@
+"""@NOTE@"""
+
+__version__ = "@VERSION@"
+cuda = "11.3"

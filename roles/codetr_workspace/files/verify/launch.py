@@ -1,0 +1,139 @@
+"""One run of the repository's own tools/train.py, in processes of its own: how it is started, followed and judged by its end."""
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from verify import processes, trainlog
+from verify.options import Options
+from verify.result import CheckFailed
+
+RANKS = ("RANK", "LOCAL_RANK", "ROLE_RANK")
+SIZES = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE")
+ONE_HOST = {"GROUP_RANK": "0", "GROUP_WORLD_SIZE": "1", "ROLE_NAME": "default", "MASTER_ADDR": "127.0.0.1"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run; `name` is also the name of its log, OUT/<name>.log."""
+
+    name: str
+    config: Path
+    work_dir: Path
+    seed: int
+    gpus: int = 1  # more than one: a process for each
+    more: tuple[str, ...] = ()  # further arguments of tools/train.py
+
+
+@dataclass
+class Ended:
+    """A run that ended with status 0."""
+
+    launcher: str
+    output: str = ""
+    seconds: float = 0.0
+    reached: list[tuple[float, int]] = field(default_factory=list)  # when (monotonic) each iteration was seen in the output
+
+
+def run(options: Options, job: Job, say: Callable[[str], None] = print,
+        watching: Callable[[int], AbstractContextManager[None]] = lambda pid: nullcontext()) -> Ended:
+    """Run `job` to its end. `watching` gets the process's id and is left when it ends.
+
+    Raises:
+        CheckFailed: it did not end in time, or not with status 0.
+    """
+    job.work_dir.mkdir(parents=True, exist_ok=True)
+    # what an earlier run left must not be taken for this one's
+    for stale in (*job.work_dir.glob("*.log.json"), *job.work_dir.glob("*.pth")):
+        stale.unlink()
+    ended = Ended(launcher(options) if job.gpus == 1 else "pytorch")
+    command = [sys.executable, "tools/train.py", str(job.config), "--work-dir", str(job.work_dir), "--seed", str(job.seed),
+               "--launcher", ended.launcher, *job.more]
+    log_file = options.out / f"{job.name}.log"
+    begun = time.monotonic()
+    variables = environments(job.gpus) if ended.launcher == "pytorch" else [environment()]
+    status = _follow(command, options, variables, log_file, job.name, say, watching, ended.reached)
+    ended.seconds = time.monotonic() - begun
+    ended.output = log_file.read_text(encoding="utf-8", errors="replace")
+    if status != 0:
+        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        raise CheckFailed(f"tools/train.py: {how}; its last lines:\n{trainlog.last_lines(ended.output)}", ended.output)
+    return ended
+
+
+def launcher(options: Options) -> str:
+    """How one process is launched: as asked, or by whether there is a GPU."""
+    if options.launcher != "auto":
+        return options.launcher
+    import torch
+
+    return "pytorch" if torch.cuda.is_available() else "none"
+
+
+def environment() -> dict[str, str]:
+    """This process's environment as the training gets it; verify's own folder is taken out of PYTHONPATH."""
+    own = Path(__file__).resolve().parents[1]
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != own]
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1")
+
+
+def environments(gpus: int) -> list[dict[str, str]]:
+    """The environment of each process of a training on `gpus` GPUs of this host: what torch.distributed.run sets, and the guide for one.
+
+    Not through torch.distributed.run itself: in torch 1.11 on Python 3.10 it ends with a segmentation fault when its processes are done.
+    """
+    common = dict(environment(), **ONE_HOST, MASTER_PORT=str(_free_port()), **dict.fromkeys(SIZES, str(gpus)))
+    if gpus > 1:
+        common.setdefault("OMP_NUM_THREADS", "1")
+    return [dict(common, **dict.fromkeys(RANKS, str(rank))) for rank in range(gpus)]
+
+
+def _free_port() -> int:
+    """A port of our own: the one in the guide may belong to a training that is under way."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _follow(command: list[str], options: Options, variables: list[dict[str, str]], log_file: Path, name: str, say: Callable[[str], None],
+            watching: Callable[[int], AbstractContextManager[None]], reached: list[tuple[float, int]]) -> int:
+    """Run `command` once with each of `variables`, say each iteration as it appears and note it in `reached`; the exit status.
+
+    That is 0 when all ended well, else the status of one that did not: the others, which would wait for it, are then ended.
+    """
+    with log_file.open("wb") as log, log_file.open(encoding="utf-8", errors="replace") as reader:
+        children = [subprocess.Popen(command, cwd=options.repo, env=own, stdin=subprocess.DEVNULL, stdout=log,
+                                     stderr=subprocess.STDOUT, start_new_session=True) for own in variables]
+        deadline = time.monotonic() + options.train_timeout
+        rest = ""
+        try:
+            with watching(children[0].pid):
+                while True:
+                    status = _status([child.poll() for child in children])
+                    lines = (rest + reader.read()).split("\n")
+                    rest = lines.pop()
+                    for done, total in trainlog.iterations("\n".join(lines)):
+                        reached.append((time.monotonic(), done))
+                        say(f"         {name}: iteration {done} of {total}")
+                    if status is not None:
+                        return status
+                    if time.monotonic() > deadline:
+                        raise CheckFailed(f"tools/train.py did not end within {options.train_timeout} s; see {log_file}")
+                    time.sleep(0.2)
+        finally:
+            for child in children:
+                if child.poll() is None:
+                    processes.end(child)
+
+
+def _status(statuses: list[int | None]) -> int | None:
+    """The exit status of all: a bad one as soon as there is one, 0 when all are 0, None while they run."""
+    bad = next((status for status in statuses if status), None)
+    return bad if bad is not None else None if None in statuses else 0

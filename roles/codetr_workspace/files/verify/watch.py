@@ -1,0 +1,100 @@
+"""What a training uses while it runs: GPUs as nvidia-smi tells, and memory of its processes. A thread that nothing waits long for."""
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from verify import processes
+
+EVERY = 0.5  # seconds
+ANSWER = 5.0  # seconds for one call of nvidia-smi
+QUERY = ["--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
+
+
+@dataclass
+class Usage:
+    """Samples with their times (seconds, monotonic): per cent of use by GPU, or where none takes part the bytes that the processes hold."""
+
+    gpus: list[tuple[float, dict[int, float]]] = field(default_factory=list)
+    memory: list[tuple[float, int]] = field(default_factory=list)
+    without: str | None = None  # why there are no samples of GPUs, or no more of them
+
+    def between(self, first: float, last: float) -> dict[int, list[float]]:
+        """The per cents of each GPU from one time to another."""
+        found: dict[int, list[float]] = {}
+        for at, use in self.gpus:
+            for index, percent in use.items():
+                if first <= at <= last:
+                    found.setdefault(index, []).append(percent)
+        return found
+
+
+def parse(output: str) -> dict[int, float]:
+    """Per cent of use by the GPU's number, from nvidia-smi's lines; a GPU that does not tell (a slice of one, say) is left out."""
+    found = {}
+    for line in output.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit():
+            found[int(parts[0])] = float(parts[1])
+    return found
+
+
+@contextmanager
+def watching(pid: int, gpus: str, usage: Usage) -> Iterator[None]:
+    """Fill `usage` while the block runs.
+
+    Args:
+        pid: the training's first process.
+        gpus: which GPUs nvidia-smi is asked about, as its --id takes them; empty for none.
+        usage: what is filled.
+    """
+    ended = threading.Event()
+    if not gpus:
+        usage.without = "no GPU takes part"
+    elif shutil.which("nvidia-smi") is None:
+        usage.without = "there is no nvidia-smi"
+
+    def sample() -> None:
+        while not ended.is_set():
+            begun = time.monotonic()
+            if not gpus:
+                # a process that has just ended holds nothing
+                if held := processes.memory(processes.family(pid)):
+                    usage.memory.append((begun, held))
+            elif usage.without is None:
+                _sample_gpus(gpus, usage)
+            ended.wait(max(0.0, EVERY - (time.monotonic() - begun)))
+
+    # A daemon: a driver that hangs keeps nvidia-smi, and whoever waits for it, for ever.
+    thread = threading.Thread(target=sample, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(2 * ANSWER)
+
+
+def _sample_gpus(gpus: str, usage: Usage) -> None:
+    """One sample more, or the reason why there will be none."""
+    try:
+        done = subprocess.run(["nvidia-smi", f"--id={gpus}", *QUERY], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=ANSWER, check=False)
+    except subprocess.TimeoutExpired:
+        usage.without = f"nvidia-smi did not answer within {ANSWER:.0f} s"
+        return
+    except OSError as error:
+        usage.without = f"nvidia-smi does not run: {error.strerror}"
+        return
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
+        usage.without = f"nvidia-smi fails: {said[-1]}"
+    elif use := parse(done.stdout):
+        usage.gpus.append((time.monotonic(), use))
+    else:
+        usage.without = "nvidia-smi does not tell how much this GPU is used"
