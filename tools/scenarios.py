@@ -15,7 +15,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # codetr_packages comes before those that build on it, because it compiles the wheel that they take from the cache.
-FIRST = ("preflight", "miniconda", "codetr_env", "codetr_packages", "codetr_packages_cu113", "codetr_repo", "codetr_datasets", "codetr_workspace", "default")
+FIRST = (
+    "preflight",
+    "miniconda",
+    "codetr_env",
+    "codetr_packages",
+    "codetr_packages_cu113",
+    "codetr_repo",
+    "codetr_datasets",
+    "codetr_workspace",
+    "default",
+)
 LONG = ("matrix", "nvidia_driver_long")
 OPT_IN = ("vm",)
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -108,13 +109,38 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_several_gpus_go_through_torch_distributed_run(tmp_path: Path) -> None:
+RANKS = """#!/bin/sh
+echo "$RANK/$WORLD_SIZE $LOCAL_RANK/$LOCAL_WORLD_SIZE $ROLE_RANK/$ROLE_WORLD_SIZE $GROUP_RANK $MASTER_ADDR:$MASTER_PORT $OMP_NUM_THREADS $*"
+"""
+
+
+def test_each_of_several_gpus_has_a_process_of_its_own(tmp_path: Path) -> None:
     space = Workspace(tmp_path, "cuda", 4)
-    done = space.run("train", "--gpus", "2")
-    assert "[-m][torch.distributed.run][--nproc_per_node=2][--master_addr=127.0.0.1][--master_port=29507][tools/train.py]" in done.stdout
-    assert "\nRANK=" not in done.stdout
+    space.program(space.python, RANKS)
+    done = space.run("train", "--gpus", "3")
+    assert done.returncode == 0
+    lines = sorted(done.stdout.splitlines())
+    assert [line.split(" tools/train.py ")[0] for line in lines] == [f"{n}/3 {n}/3 {n}/3 0 127.0.0.1:29507 1" for n in range(3)]
+    assert all("--launcher pytorch" in line for line in lines)
     refused = space.run("train", "--gpus", "5")
     assert (refused.returncode, refused.stderr) == (2, "train: --gpus 5: this host has 4\n")
+
+
+def test_the_printed_command_for_several_gpus_starts_the_same_processes(tmp_path: Path) -> None:
+    space = Workspace(tmp_path, "cuda", 2)
+    space.program(space.python, RANKS)
+    printed = space.run("train", "--gpus", "2", "--print-command").stdout
+    again = subprocess.run(["bash", "-c", printed], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    ran = space.run("train", "--gpus", "2").stdout
+    assert sorted(line.replace(":29507  ", ":29507 1 ") for line in again.stdout.splitlines()) == sorted(ran.splitlines())
+
+
+def test_when_one_process_fails_the_others_are_ended(tmp_path: Path) -> None:
+    space = Workspace(tmp_path, "cuda", 2)
+    space.program(space.python, '#!/bin/sh\n[ "$RANK" = 1 ] && exit 7\nexec sleep 60\n')
+    begun = time.monotonic()
+    assert space.run("train", "--gpus", "2").returncode == 7
+    assert time.monotonic() - begun < 20
 
 
 def test_the_printed_command_is_the_one_that_runs(tmp_path: Path) -> None:
