@@ -93,6 +93,17 @@ def test_random_weights_and_single_precision_are_laid_over():
     assert settings["fp16"] is None
 
 
+def test_a_backbone_for_one_size_gets_the_size_that_images_are_padded_to():
+    train = {"type": "T", "pipeline": [{"type": "Pad", "size": (320, 320)}]}
+    text = overrides.config_text(Path("/repo/base.py"), train, {}, mixed_precision=True, sized_backbone=True,
+                                 without_weights={"backbone": {"init_cfg": None}})
+    settings: dict = {}
+    exec(compile(text, "config", "exec"), settings)
+    assert settings["model"] == {"backbone": {"init_cfg": None, "img_size": 320}}
+    assert "model" not in _settings(mixed_precision=True, sized_backbone=True)
+    assert overrides.padded_to({"pipeline": [{"type": "Pad", "size_divisor": 32}]}) is None
+
+
 def test_ops_that_a_config_uses_with_their_settings_each_once():
     config = {
         "bbox_head": [{"loss_cls": {"type": "FocalLoss", "use_sigmoid": True, "gamma": 1.5}},

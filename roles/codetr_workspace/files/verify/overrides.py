@@ -95,8 +95,14 @@ def scales(dataset: Settings) -> str:
     return " to ".join(f"{short}x{long}" for short, long in ends) or "as they are"
 
 
+def padded_to(dataset: Settings) -> int | None:
+    """The side, in pixels, of the square that a dataset's pipelines pad every image to; None where they do not."""
+    sizes = [node["size"] for node in walk(dataset) if node.get("type") == "Pad" and node.get("size") is not None]
+    return max(sizes[0]) if sizes else None
+
+
 def config_text(base: Path, train: Settings, val: Settings, *, without_weights: Settings | None = None, mixed_precision: bool,
-                epochs: int = 1, batch: int = 1, workers: int = 0, checkpoints: bool = True, warmup: int | None = None) -> str:
+                sized_backbone: bool = False, epochs: int = 1, batch: int = 1, workers: int = 0, checkpoints: bool = True, warmup: int | None = None) -> str:
     """A config file that inherits from `base`: its model and optimizer, `epochs` epochs of `train`, an evaluation on `val` after each.
 
     Args:
@@ -105,6 +111,7 @@ def config_text(base: Path, train: Settings, val: Settings, *, without_weights: 
         val: dataset to evaluate.
         without_weights: what is laid over the model, to start it from random weights.
         mixed_precision: whether the config's own fp16 stays.
+        sized_backbone: whether the backbone is built for one size of image (ViT), which must be the one that images are padded to.
         epochs: how many there are to be in all.
         batch: images per GPU and iteration.
         workers: processes per GPU that load images; 0 loads them in the training's own.
@@ -123,8 +130,11 @@ def config_text(base: Path, train: Settings, val: Settings, *, without_weights: 
         "load_from": None,
         "resume_from": None,
     }
-    if without_weights:
-        settings["model"] = without_weights
+    model = dict(without_weights or {})
+    if sized_backbone and (side := padded_to(train)):
+        model["backbone"] = {**model.get("backbone", {}), "img_size": side}
+    if model:
+        settings["model"] = model
     if not mixed_precision:
         settings["fp16"] = None
     if warmup is not None:

@@ -43,7 +43,8 @@ def prepare(options: Options) -> Prepared:
     absent = weights is not None and not _file_of(weights, options.repo).is_file()
     if weights and absent and not options.allow_random_backbone:
         raise CheckFailed(f"backbone weights {weights} are not at {_file_of(weights, options.repo)}")
-    common = {"without_weights": without_weights(base.model) if absent else None, "mixed_precision": torch.cuda.is_available()}
+    common = {"without_weights": without_weights(base.model) if absent else None, "mixed_precision": torch.cuda.is_available(),
+              "sized_backbone": "img_size" in base.model["backbone"]}
     path = options.out / "verify_config.py"
     # an epoch this short would end before a warm-up of hundreds of iterations let the model learn anything
     warmup = max(1, options.train_images // 4) if base.get("lr_config", {}).get("warmup") else None
