@@ -102,7 +102,8 @@ def padded_to(dataset: Settings) -> int | None:
 
 
 def config_text(base: Path, train: Settings, val: Settings, *, without_weights: Settings | None = None, mixed_precision: bool,
-                sized_backbone: bool = False, epochs: int = 1, batch: int = 1, workers: int = 0, checkpoints: bool = True, warmup: int | None = None) -> str:
+                sized_backbone: bool = False, epochs: int = 1, batch: int = 1, workers: int = 0, checkpoints: bool = True,
+                warmup: int | None = None) -> str:
     """A config file that inherits from `base`: its model and optimizer, `epochs` epochs of `train`, an evaluation on `val` after each.
 
     Args:
