@@ -119,7 +119,9 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     stage.disk = [{"path": ctx.prefix, "bytes": BYTES[ctx.stack["compute"]]}] if locked else []
     if differ and not wishes["codetr_packages_folder"]:
         urls = [(wishes["codetr_packages_index_url"] or ctx.pip_index, "Python packages")]
-        urls += [(each["urls"][0], each["name"]) for each in used if each is not source.prebuilt or not source.build]
+        urls += [(each["urls"][0], each["name"]) for each in used if each is not source.prebuilt]
+        if source.kind == "prebuilt" and source.need and not source.build:
+            urls.append((source.prebuilt["urls"][0], f"{source.prebuilt['name']} (it cannot be compiled here either: {source.why_not[0]})"))
         stage.needs = [{"url": url, "why": why} for url, why in urls if url]
     return stage
 
