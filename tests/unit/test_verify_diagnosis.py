@@ -62,6 +62,7 @@ EXAMPLES = {
     "too few GPUs": ["4 GPUs are asked for (--gpus), and torch finds 1 on this host"],
     "launcher": ["    torch.cuda.set_device(rank % num_gpus)\nZeroDivisionError: integer division or modulo by zero",
                  "ZeroDivisionError: integer modulo by zero"],
+    "too small": ["RuntimeError: selected index k out of range"],
     "GPU memory": ["RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 14.76 GiB total capacity)",
                    "torch.OutOfMemoryError: CUDA out of memory."],
     "shared memory": ["RuntimeError: DataLoader worker (pid 77) is killed by signal: Bus error. It is possible that its workers are "

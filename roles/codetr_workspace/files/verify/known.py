@@ -132,6 +132,9 @@ GPU = (
           "The GPU has too little free memory for this config.",
           "End other processes on the GPU (nvidia-smi lists them), lower the batch (verify --batch, data.samples_per_gpu), or choose a "
           "smaller config or scale."),
+    Known("too small", r"selected index k out of range",
+          "The images are so small that the model has fewer places on them than it makes queries of.",
+          "Choose a larger scale: verify_scale=160 or more (--scale)."),
     Known("shared memory", r"[Bb]us error|SIGBUS|killed by signal 7\b|insufficient shared memory|/dev/shm/nccl",
           "Shared memory (/dev/shm) is too small for the processes that load data or the GPUs that talk to each other.",
           "Enlarge it (mount -o remount,size=16G /dev/shm; in a container --shm-size=16g), or lower data.workers_per_gpu."),
