@@ -121,7 +121,8 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         urls = [(wishes["codetr_packages_index_url"] or ctx.pip_index, "Python packages")]
         urls += [(each["urls"][0], each["name"]) for each in used if each is not source.prebuilt]
         if source.kind == "prebuilt" and source.need and not source.build:
-            urls.append((source.prebuilt["urls"][0], f"{source.prebuilt['name']} (it cannot be compiled here either: {source.why_not[0]})"))
+            name, why_not = source.prebuilt["name"], source.why_not[0].rstrip(".")
+            urls.append((source.prebuilt["urls"][0], f"{name} (it cannot be compiled here either: {why_not})"))
         stage.needs = [{"url": url, "why": why} for url, why in urls if url]
     return stage
 
