@@ -1,6 +1,7 @@
 """The command line of verify, versions and foreign packages, and a whole run in a Python that has no torch."""
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -142,3 +143,13 @@ def test_exit_zero_leaves_the_judgement_to_the_caller(tmp_path):
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0
     assert json.loads((tmp_path / "out" / "verify.json").read_text())["passed"] is False
+
+
+def test_two_runs_do_not_share_a_result_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "out" / "verify.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        environment = dict(os.environ, PYTHONPATH=str(verifypackage.PARENT))
+        done = subprocess.run([sys.executable, "-m", "verify", *_arguments(tmp_path)], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"verify: another run is at work in {tmp_path}/out; wait for it, or end it.\n"

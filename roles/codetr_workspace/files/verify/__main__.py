@@ -1,6 +1,7 @@
 """`python -m verify`: exit status 0 when the level asked for passed, 1 when not (0 with --exit-zero), 2 for wrong usage."""
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import time
@@ -39,7 +40,13 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        # held until this process ends: two runs would take each other's checkpoints for their own
+        alone = (options.out / "verify.lock").open("w")
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (options.out / "verify.json").unlink(missing_ok=True)
+    except BlockingIOError:
+        print(f"verify: another run is at work in {options.out}; wait for it, or end it.", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"verify: the result folder {options.out} cannot be written: {error.strerror}", file=sys.stderr)
         return 2
