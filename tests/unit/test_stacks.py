@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.codetr.provision.plugins.module_utils.plan import mmcv
+from ansible_collections.codetr.provision.plugins.module_utils.plan.toolkit_wanted import minor_of
 from ansible_collections.codetr.provision.plugins.plugin_utils import catalog
 from driverfacts import gpu_host
 from hostfacts import bare, plan, provisioned, wanted
@@ -132,16 +133,25 @@ def test_for_cuda_12_with_neither_the_plan_says_so_first() -> None:
     assert "sm90" in problem["way_out"]
 
 
-def test_for_cuda_12_a_toolkit_of_somebody_elses_will_do() -> None:
+@pytest.mark.parametrize(
+    ("versions", "taken"),
+    [
+        (["11.8.0", "12.5.1", "13.0.2"], "12.5"),
+        (["12.5.1", "12.8.1", "12.9.0"], "12.8"),
+        (["12.2.0", "12.10.0"], "12.10"),
+    ],
+    ids=["the same major version", "the same minor version first", "else the newest"],
+)
+def test_for_cuda_12_a_toolkit_of_somebody_elses_will_do(versions: list[str], taken: str) -> None:
     wished = wanted(cuda_toolkit_versions=[])
     state = gpu_host(cards=["H200"], wished=wished, driver=570)
     about = {"type": "dir", "empty": False, "marker": None, "packaged": False, "nvcc": True, "target": None}
     state["cuda_toolkit"]["toolkits"] = [
-        {**about, "path": f"/usr/local/cuda-{version[:4]}", "minor": version[:4], "version": version} for version in ("11.8.0", "12.5.1")
+        {**about, "path": f"/usr/local/cuda-{minor_of(version)}", "minor": minor_of(version), "version": version} for version in versions
     ]
     stage, problems = packages_of(state, wished)
     assert problems == []
-    assert stage["params"]["build"]["environment"]["CUDA_HOME"] == "/usr/local/cuda-12.5"
+    assert stage["params"]["build"]["environment"]["CUDA_HOME"] == f"/usr/local/cuda-{taken}"
 
 
 @pytest.mark.parametrize(
@@ -286,6 +296,43 @@ def test_conda_where_it_cannot_be_is_refused(given: dict[str, str], part: str) -
     card = "H200" if given.get("codetr_stack") == "modern" else "T4"
     _, problems = packages_of(gpu_host(cards=[card], wished=wished, driver=580), wished)
     assert any(part in problem["what"] for problem in problems)
+
+
+def test_what_conda_is_to_bring_is_not_there_because_pip_brought_it() -> None:
+    wished = wanted(codetr_torch_source="conda")
+    state = gpu_host(cards=["T4"], wished=wished, driver=470)
+    lock = catalog.locks()["cu113-conda-py310"]["pins"]
+    state["packages"].update(site="/x", dists={**lock, "torch": "1.11.0", "torchvision": "0.12.0", "mmcv-full": "1.6.0"})
+    stage, _ = packages_of(state, wished)
+    assert (stage["action"], sorted(stage["before"])) == ("update", ["torch", "torchvision"])
+
+
+def test_a_folder_takes_the_place_of_records_too() -> None:
+    wished = wanted(codetr_packages_folder="/srv/packages")
+    params = packages_of(gpu_host("ubuntu20.04", cards=["T4"], wished=wished, driver=470), wished)[0]["params"]
+    assert (params["fetch"], params["source"], params["prebuilt"]) == ([], "build", {})
+
+
+def test_nvcc_of_the_index_gets_a_compiler_that_it_works_with() -> None:
+    """nvcc 13.0 works with g++ up to 15, nvcc 12.8 up to 14."""
+    state = gpu_host(cards=["H200"], driver=580)
+    state["cuda_toolkit"]["gcc"] = "16.1.0"
+    stage, _ = packages_of(state)
+    assert stage["params"]["build"]["environment"]["CXX"] == "/usr/bin/g++-12"
+    assert "g++-12" in stage["apt"]
+
+
+def test_a_compiler_that_is_there_is_not_installed_again() -> None:
+    state = gpu_host("ubuntu22.04", cards=["T4"], driver=470)
+    state["cuda_toolkit"]["gcc"] = "11.4.0"
+    assert "g++-10" in state["apt"]
+    state["apt"]["g++-10"] = "10.5.0"
+    assert "g++-10" not in packages_of(state)[0]["apt"]
+
+
+def test_no_lock_names_an_index() -> None:
+    for path in (ROOT / "stacks" / "locks").iterdir():
+        assert "://" not in path.read_text(), path
 
 
 def test_a_folder_is_all_that_is_asked() -> None:
