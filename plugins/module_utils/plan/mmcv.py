@@ -87,10 +87,14 @@ def find(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Source:
     source.need = not right or state["inprogress"].get("packages") is not None
     source.cached = dict(ctx.wheels.get(source.key, {}))
     if record and not wishes["codetr_packages_folder"]:
-        name = unquote(record["urls"][0].rsplit("/", 1)[-1])
-        wanted = {key: record[key] for key in ("name", "urls", "sha256", "size", "stand_in")}
-        source.prebuilt = {**wanted, "dest": f"{ctx.prefix}/cache/wheels/{record['name']}/{name}"}
+        source.prebuilt = fetched(record, f"{ctx.prefix}/cache/wheels/{record['name']}")
     return source
+
+
+def fetched(record: dict[str, Any], folder: str) -> dict[str, Any]:
+    """A wheel's artifact record as it is fetched into a folder, under the name by which pip knows what it is."""
+    name = unquote(record["urls"][0].rsplit("/", 1)[-1])
+    return {**{key: record[key] for key in ("name", "urls", "sha256", "size", "stand_in")}, "dest": f"{folder}/{name}"}
 
 
 def decide(stage: Stage, state: dict[str, Any], wishes: dict[str, Any], ctx: Context, env: str) -> Source:

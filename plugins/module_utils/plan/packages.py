@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote
 
 from ansible_collections.codetr.provision.plugins.module_utils.plan import env, miniconda, mmcv
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
@@ -69,7 +68,6 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     locked = half or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
     stage.params = {
         "python": ctx.env_python(),
-        "env": env.prefix_of(wishes, ctx),
         "lock": locked,
         "lock_file": ctx.stack["lock_file"],
         "lock_first": ctx.stack["lock_first"],
@@ -78,7 +76,11 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "force": half,
         "fetch": torch["fetch"] if locked else [],
         # A record that provision_artifacts changes is another file, and that is then the one to install.
-        "rehash": {ctx.stack["lock_local"][each["project"]]: each["sha256"] for each in torch["fetch"] if each["sha256"]},
+        "rehash": {
+            ctx.stack["lock_local"][normal(each["dest"].rsplit("/", 1)[-1].split("-")[0])]: each["sha256"]
+            for each in torch["fetch"]
+            if each["sha256"]
+        },
         "conda": torch["conda"] if half or not torch["conda_there"] else [],
         "mmcv": ctx.stack["mmcv"],
         "extra": extra,
@@ -98,7 +100,7 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "sbom": wishes["codetr_packages_sbom"],
     }
     wheel = source.prebuilt["name"] if source.kind == "prebuilt" else source.key
-    stage.remember = {"extra": extra, "wheel": wheel if source.need else receipt.get("wheel", wheel), "stack": ctx.stack["lock_name"]}
+    stage.remember = {"extra": extra, "wheel": wheel if source.need else receipt.get("wheel", wheel), "lock": ctx.stack["lock_name"]}
     stage.sources = [*((ctx.stack["conda"] or {}).get("channels") or ctx.stack.get("wheels", [])), stage.remember["wheel"]]
     used = [*(stage.params["fetch"]), *([source.prebuilt] if source.need and source.kind == "prebuilt" else [])]
     stage.stand_in = any(each["stand_in"] for each in used) or any(
@@ -154,14 +156,8 @@ def _torch(stage: Stage, state: dict[str, Any], wishes: dict[str, Any], ctx: Con
         made["wanted"] = {project: expect[project] for project in ("torch", "torchvision")}
         made["conda_there"] = state["packages"]["conda"].get(name) == f"{version}-{build}"
     elif not wishes["codetr_packages_folder"]:
-        made["fetch"] = [_fetched(ctx, ctx.artifacts[name]) for name in ctx.stack.get("wheels", [])]
+        made["fetch"] = [mmcv.fetched(ctx.artifacts[name], f"{ctx.prefix}/cache/wheels/torch") for name in ctx.stack.get("wheels", [])]
     return made
-
-
-def _fetched(ctx: Context, record: dict[str, Any]) -> dict[str, Any]:
-    name = unquote(record["urls"][0].rsplit("/", 1)[-1])
-    wanted = {key: record[key] for key in ("name", "urls", "sha256", "size", "stand_in")}
-    return {**wanted, "project": normal(name.split("-")[0]), "dest": f"{ctx.prefix}/cache/wheels/torch/{name}"}
 
 
 def check_lines(expect: dict[str, str]) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import env, packages
+from ansible_collections.codetr.provision.plugins.module_utils.plan import packages
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 
 APT = ("git", "ca-certificates")
@@ -73,7 +73,6 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
         "revert": revert,
         "install": install,
         "python": ctx.env_python(),
-        "env": env.prefix_of(wishes, ctx),
         "index": packages.index_of(wishes),
         "sbom": wishes["codetr_packages_sbom"],
     }
