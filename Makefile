@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv lab lab-down demo provision test test-long lint unit molecule docs lock benchmark clean
+.PHONY: help venv lab lab-down demo provision test test-long lint unit molecule docs lock benchmark benchmark-data clean
 
 LAB_DIR := $(or $(CODETR_LAB_DIR),$(CURDIR)/.lab)
 PYTHON ?= python3
@@ -72,6 +72,9 @@ lock: venv ## Write requirements.txt and the stacks' locks anew, with hashes
 
 benchmark: lab ## A second run on a finished host against fact gathering alone
 	@benchmarks/noop.sh
+
+benchmark-data: venv ## The guide's lines for the data, ours, and the floor, against a local nginx; ROUNDS=3 (needs wget, unzip, aria2, nginx, 15 GB)
+	@$(BIN)/python benchmarks/datasets/run.py $(LAB_DIR)/benchmark
 
 clean: lab-down ## Stop the lab and remove everything that was made here
 	@rm -rf $(VENV) .lab report reports

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.codetr.provision.plugins.plugin_utils import progress
 
 DOCUMENTATION = r"""
 name: codetr_wait
@@ -43,11 +44,20 @@ options:
   progress_file:
     description: File on the host that holds JSON with C(done) and C(total), instead of O(log) and O(progress).
     type: str
+  progress_folder:
+    description: Folder on the host with such files, one for each part of the job. Each part that is under way gets a line.
+    type: str
+  gone_ok:
+    description: A job that was killed, or cut off by a restart of the host, is no failure; the result says C(gone).
+    type: bool
+    default: false
 author: codetr-provision
 """
 
 POLL_SECONDS = 2.0
 LINE_SECONDS = 10.0
+# What async_status says of a job whose file is gone; it calls that finished.
+NO_JOB = "could not find job"
 # The console command sets this and draws a bar from lines that a program can read.
 FORMAT_VARIABLE = "CODETR_PROVISION_PROGRESS"
 
@@ -70,75 +80,94 @@ class ActionModule(ActionBase):
             "count": text,
             "total": {"type": "int"},
             "progress_file": text,
+            "progress_folder": text,
+            "gone_ok": {"type": "bool", "default": False},
         }
-        self.validate_argument_spec(argument_spec=spec)
+        gone_ok = self.validate_argument_spec(argument_spec=spec)[1]["gone_ok"]
         job = self._task.args["job"]
         if job.get("skipped") or "ansible_job_id" not in job:
             return {**result, "skipped": True, "changed": False}
         self._host, self._said, self._last = str(variables.get("inventory_hostname")), "", 0.0
+        status = self._wait(job, variables)
+        if status is None:
+            if gone_ok:
+                return {**result, "changed": False, "gone": True}
+            raise AnsibleActionFail(
+                f"{self._task.args['label']}: the job on the host is gone: it was killed, or the host was restarted. "
+                "Run again; what is half done is done again."
+            )
+        for key in ("ansible_job_id", "results_file", "started", "finished", "stdout_lines", "stderr_lines"):
+            status.pop(key, None)
+        if status.get("failed"):
+            raise AnsibleActionFail(str(status.get("msg") or status.get("module_stderr") or status), result={**result, **status})
+        return {**result, **status, **({"gone": False} if gone_ok else {})}
+
+    def _wait(self, job: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any] | None:
+        """The job's result, or None where nobody is at work on it any more."""
+        dead = False
         while True:
             status = self._execute_module(
                 "ansible.builtin.async_status",
                 {"jid": job["ansible_job_id"], "mode": "status", "_async_dir": str(PurePosixPath(job["results_file"]).parent)},
                 task_vars=variables,
             )
+            if status.get("failed") and status.get("msg") == NO_JOB:
+                return None
             if status.get("finished"):
-                break
-            if status.get("failed") and "started" not in status:
-                raise AnsibleActionFail(
-                    f"{self._task.args['label']}: the job on the host is gone: {status.get('msg', status)}. "
-                    "Run again; what is half done is done again."
-                )
-            self._tell()
+                return dict(status)
+            # Dead before the result was asked for once more: it will never come.
+            if dead:
+                return None
+            if time.monotonic() - self._last >= (POLL_SECONDS if FORMAT_VARIABLE in os.environ else LINE_SECONDS):
+                self._last = time.monotonic()
+                dead = not self._alive(job["ansible_job_id"])
+                self._tell()
             time.sleep(POLL_SECONDS)
-        for key in ("ansible_job_id", "results_file", "started", "finished", "stdout_lines", "stderr_lines"):
-            status.pop(key, None)
-        if status.get("failed"):
-            raise AnsibleActionFail(str(status.get("msg") or status.get("module_stderr") or status), result={**result, **status})
-        return {**result, **status}
+
+    def _alive(self, job_id: str) -> bool:
+        """Whether the job's supervisor is among the host's processes; its command line has the job's number."""
+        number = job_id.partition(".")[0]
+        # The brackets keep the pattern from finding the command that it stands in.
+        pattern = f"{number[:-1]}[{number[-1]}]"
+        answer = self._low_level_execute_command(f"grep -slae {shlex.quote(pattern)} /proc/[0-9]*/cmdline || true")
+        return bool((answer.get("stdout") or "").strip())
 
     def _tell(self) -> None:
-        figures = self._figures()
-        if not figures or time.monotonic() - self._last < (POLL_SECONDS if FORMAT_VARIABLE in os.environ else LINE_SECONDS):
+        items = self._items()
+        if not items:
             return
-        done, total = figures
-        line = f"{done:g}/{total:g}"
-        if line == self._said:
-            return
-        self._said, self._last = line, time.monotonic()
+        done, total = progress.overall(items)
         label = self._task.args["label"]
+        lines = [item.words() for item in items if item.active] if self._task.args.get("progress_folder") else []
+        said = f"{done:g}/{total:g}"
+        if said == self._said:
+            return
+        self._said = said
         if os.environ.get(FORMAT_VARIABLE) == "json":
-            self._display.display(
-                "codetr-progress " + json.dumps({"host": self._host, "label": label, "done": done, "total": total, "text": line})
-            )
-        else:
-            self._display.display(f"  [{self._host}] {label}: {_amount(done, total)} ({100 * done / total:.0f} %)")
+            told = {"host": self._host, "label": label, "done": done, "total": total, "text": said, "detail": "; ".join(lines)}
+            self._display.display("codetr-progress " + json.dumps(told))
+            return
+        for line in lines or [f"{label}: {items[0].figures()}"]:
+            self._display.display(f"  [{self._host}] {line}")
 
-    def _figures(self) -> tuple[float, float] | None:
-        """How much is done of how much, or None while the job does not tell."""
+    def _items(self) -> list[progress.Item]:
+        """How much is done of how much, empty while the job does not tell."""
         args = self._task.args
-        path = args.get("progress_file") or args.get("log")
-        if not path:
-            return None
-        if args.get("count"):
-            answer = self._low_level_execute_command(f"grep -cF -- {shlex.quote(args['count'])} {shlex.quote(path)} 2>/dev/null || true")
-            digits = (answer.get("stdout") or "").strip()
-            return (min(float(digits), float(args["total"])), float(args["total"])) if digits.isdigit() and int(digits) else None
-        answer = self._low_level_execute_command(f"tail -c 8192 {shlex.quote(path)} 2>/dev/null || true")
-        text = answer.get("stdout") or ""
+        if args.get("progress_folder"):
+            folder = shlex.quote(args["progress_folder"])
+            return progress.parse_folder(self._said_by(f'for f in {folder}/*.json; do printf "%s\\t" "$f"; cat "$f"; done 2>/dev/null'))
         if args.get("progress_file"):
-            try:
-                data = json.loads(text)
-                done, total = float(data["done"]), float(data["total"])
-            except (ValueError, KeyError, TypeError):
-                return None
+            return [item for item in [progress.parse("", self._said_by(f"cat {shlex.quote(args['progress_file'])} 2>/dev/null"))] if item]
+        if not args.get("log"):
+            return []
+        log = shlex.quote(args["log"])
+        if args.get("count"):
+            digits = self._said_by(f"grep -cF -- {shlex.quote(args['count'])} {log} 2>/dev/null").strip()
+            found = [(digits, args["total"])] if digits.isdigit() and int(digits) else []
         else:
-            found = re.findall(args["progress"], text) if args.get("progress") else []
-            if not found:
-                return None
-            done, total = float(found[-1][0]), float(found[-1][1])
-        return (done, total) if total > 0 else None
+            found = re.findall(args["progress"], self._said_by(f"tail -c 8192 {log} 2>/dev/null")) if args.get("progress") else []
+        done, total = (float(found[-1][0]), float(found[-1][1])) if found else (0.0, 0.0)
+        return [progress.Item("", "", min(done, total), total)] if total > 0 else []
 
-
-def _amount(done: float, total: float) -> str:
-    return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total > 1e5 else f"{done:g} of {total:g}"
+    def _said_by(self, command: str) -> str:
+        return str(self._low_level_execute_command(f"{command} || true").get("stdout") or "")

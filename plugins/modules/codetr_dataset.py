@@ -1,27 +1,25 @@
 #!/usr/bin/python
-"""Choose a subset of COCO and LVIS, or validate extracted parts and put them in place."""
+"""Bring COCO and LVIS to a host: fetch, extract, validate, put in place."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: codetr_dataset
-short_description: Choose a subset of COCO and LVIS, or put extracted parts in place
+short_description: Bring COCO and LVIS to a host
 description:
-  - With O(state=chosen) picks O(choice.subset) pictures per folder from the annotations in staging and writes one list per folder.
-  - With O(state=placed) validates the parts (JSON, counts, every picture named is there), cuts annotations to the subset,
-    moves them in place, makes the relative links of LVIS, and writes the manifests.
+  - Fetches the archives of the parts that are missing with aria2, one after the other and each with many connections, checks their sha256,
+    and extracts each while it arrives, with the CRC of every member checked.
+  - Validates annotations against images, cuts both to a subset where one is wished, makes the relative links of LVIS, and writes manifests
+    by which a later run sees one missing or changed file.
+  - What others put on the host is validated and left as it is, or linked to.
+  - A second run on the same folder waits for the first, and then does what is left.
 options:
   root:
     description: The data root.
     type: path
     required: true
-  state:
-    description: What to do.
-    type: str
-    choices: [chosen, placed]
-    required: true
   parts:
-    description: The parts to work on.
+    description: All parts of the wished data sets.
     type: list
     elements: dict
     required: true
@@ -39,24 +37,45 @@ options:
         description: The folder below O(root).
         type: str
         required: true
+      below:
+        description: Only members whose name starts with this are taken.
+        type: str
+        default: ""
+      strip:
+        description: How many leading parts of each member's name are dropped.
+        type: int
+        default: 0
       required:
-        description: JSON files that must come out of the archive.
+        description: JSON files that must be in it.
         type: list
         elements: str
         default: []
+      word:
+        description: What the plan says that it is, which decides what is done.
+        type: str
+        choices: [here, missing, damaged, changed, not validated, touched, adopt, link]
+        required: true
+      source:
+        description: For C(link), the C(path) of the folder that is linked to, and the C(names) of its JSON files.
+        type: dict
+        default: {}
+      urls:
+        description: Where the archive is.
+        type: list
+        elements: str
+        required: true
       sha256:
         description: Of the archive.
         type: str
         required: true
+      size:
+        description: Bytes of the archive, where known.
+        type: int
       counts:
         description: Images and annotations that the record promises.
         type: dict
       stand_in:
         description: Whether the record is a stand-in.
-        type: bool
-        default: false
-      adopt:
-        description: Whether the part was there before and is only validated.
         type: bool
         default: false
   choice:
@@ -67,6 +86,32 @@ options:
     description: Whether LVIS's links are made.
     type: bool
     default: true
+  keep_archives:
+    description: Whether archives stay once they are extracted.
+    type: bool
+    default: false
+  decode:
+    description: Which images are decoded.
+    type: str
+    choices: [sample, all]
+    default: sample
+  decoders:
+    description: Interpreters that may have PIL, tried in this order.
+    type: list
+    elements: str
+    default: [/usr/bin/python3]
+  connections:
+    description: Connections to one server (aria2 allows 1 to 16).
+    type: int
+    default: 16
+  rate_limit:
+    description: Highest bytes per second in aria2's syntax (C(20M)); empty for none.
+    type: str
+    default: ""
+  progress:
+    description: Folder for one file of progress per step, removed at the end.
+    type: path
+    required: true
   user:
     description: Who owns the data.
     type: str
@@ -74,68 +119,96 @@ author: codetr-provision
 """
 
 EXAMPLES = r"""
-- name: Put the validation pictures in place
+- name: Bring the validation images
   codetr.provision.codetr_dataset:
     root: /opt/codetr/data
-    state: placed
+    progress: /opt/codetr/data/.codetr/progress
     links: false
     parts:
-      - {name: coco-val2017, kind: images, path: coco/val2017, sha256: 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05}
+      - name: coco-val2017
+        kind: images
+        path: coco/val2017
+        below: val2017/
+        strip: 1
+        word: missing
+        urls: [https://data.example.org/val2017.zip]
+        sha256: 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05
+        size: 815585330
+        counts: {images: 5000}
 """
 
 RETURN = r"""
 parts:
-  description: Files, bytes and counts of each part (O(state=placed)), or pictures of each folder (O(state=chosen)).
+  description: Files, bytes and counts of each part.
+  returned: success
+  type: dict
+fetched:
+  description: What each download was, by name, with C(url), C(size) and C(resumed).
   returned: success
   type: dict
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.check import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.place import choose, place
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 
 PART = {
     "name": {"type": "str", "required": True},
     "kind": {"type": "str", "choices": ["images", "annotations"], "required": True},
     "path": {"type": "str", "required": True},
+    "below": {"type": "str", "default": ""},
+    "strip": {"type": "int", "default": 0},
     "required": {"type": "list", "elements": "str", "default": []},
+    "word": {
+        "type": "str",
+        "choices": ["here", "missing", "damaged", "changed", "not validated", "touched", "adopt", "link"],
+        "required": True,
+    },
+    "source": {"type": "dict", "default": {}},
+    "urls": {"type": "list", "elements": "str", "required": True},
     "sha256": {"type": "str", "required": True},
+    "size": {"type": "int"},
     "counts": {"type": "dict"},
     "stand_in": {"type": "bool", "default": False},
-    "adopt": {"type": "bool", "default": False},
 }
 
 
 def main() -> None:
-    """Work and report; ``changed`` is always true, because the role only calls this for what the plan lists."""
+    """Work and report; ``changed`` is always true, because the role only calls this where the plan has work."""
     module = AnsibleModule(
         {
             "root": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["chosen", "placed"], "required": True},
             "parts": {"type": "list", "elements": "dict", "required": True, "options": PART},
             "choice": {"type": "dict", "default": {}},
             "links": {"type": "bool", "default": True},
+            "keep_archives": {"type": "bool", "default": False},
+            "decode": {"type": "str", "choices": ["sample", "all"], "default": "sample"},
+            "decoders": {"type": "list", "elements": "str", "default": ["/usr/bin/python3"]},
+            "connections": {"type": "int", "default": 16},
+            "rate_limit": {"type": "str", "default": ""},
+            "progress": {"type": "path", "required": True},
             "user": {"type": "str"},
         },
     )
-    wish = module.params
-    choice = wish["choice"] or None
-
-    def work() -> dict[str, Any]:
-        if wish["state"] == "placed":
-            return place(wish["root"], wish["parts"], choice, wish["links"])
-        if choice is None:
-            raise DatasetRefused("A subset is to be chosen and choice is empty. Give choice with its key subset.")
-        return choose(wish["root"], wish["parts"], choice)
-
+    asked = module.params
+    wish = Wish(
+        root=asked["root"],
+        parts=asked["parts"],
+        choice=asked["choice"] or None,
+        links=asked["links"],
+        keep_archives=asked["keep_archives"],
+        decode=asked["decode"],
+        decoders=asked["decoders"],
+        transfer=Transfer(max(1, min(asked["connections"], 16)), asked["rate_limit"]),
+        progress=asked["progress"],
+    )
     try:
-        done = as_user(wish["user"], work, (DatasetRefused, OSError))
+        done = as_user(asked["user"], lambda: run(wish), (WorkFailed, DatasetRefused, OSError))
     except WorkFailed as refusal:
-        module.fail_json(msg=f"The data below {wish['root']} is not in order: {refusal}")
-    module.exit_json(changed=True, parts=done)
+        module.fail_json(msg=f"The data below {asked['root']} is not in order: {refusal}")
+    module.exit_json(changed=True, **done)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,13 @@ module: codetr_fetch
 short_description: Fetch one artifact record to one path, checked
 description:
   - Downloads with aria2 (many connections, resumed after a cut), checks the sha256 of the whole file, and renames it into place.
+  - The sha256 is taken while the file arrives, so that little is left to do after the last byte.
   - A file at O(dest) is believed only after hashing it. Wrong bytes are removed and never reach O(dest).
+  - A URL that says no (404, 403), sends wrong bytes, or has a bad certificate is left. One that is only unwell (503, 429, 500,
+    a cut, no answer) is tried again, after the other URLs, with longer and longer waits. Retry-After is obeyed up to five minutes
+    each time, and a server that has too many requests gets half the connections. As long as bytes arrive, no server is given up.
+  - Nobody there is given up after about ten seconds of waiting, a busy server after a minute and a half, and one that was cut off
+    in the middle after about four minutes.
   - Proxies are taken from the environment, a CA bundle from E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) or E(REQUESTS_CA_BUNDLE).
 options:
   name:
@@ -16,7 +22,9 @@ options:
     type: str
     required: true
   urls:
-    description: Where the same file is, tried in this order. http, https, ftp, and file for a file on the host itself.
+    description:
+      - Where the same file is, tried in this order, one after the other. http, https, ftp, and file for a file on the host itself.
+      - Bytes of one URL are used with those of the next. Where the whole is wrong then, each is tried from nothing, to find out which lied.
     type: list
     elements: str
     required: true
@@ -27,7 +35,9 @@ options:
     description: Bytes, where known.
     type: int
   dest:
-    description: The file. Its folder is made. While it is fetched, its bytes are in C(dest.part) beside it.
+    description:
+      - The file. Its folder is made. While it is fetched, its bytes are in C(dest.part) beside it, and what aria2 knows of them in
+        C(dest.part.aria2). Both stay after a failure, for the next run.
     type: path
     required: true
   user:
@@ -38,7 +48,7 @@ options:
     type: str
     default: "0644"
   connections:
-    description: Connections to one server (aria2 allows 1 to 16).
+    description: Connections to one server (aria2 allows 1 to 16). A small file gets fewer.
     type: int
     default: 16
   rate_limit:
@@ -54,7 +64,9 @@ options:
     type: bool
     default: false
   progress:
-    description: File for one line of JSON, replaced while fetching, with C(phase), C(done) and C(total) in bytes, and C(rate) per second.
+    description:
+      - File for one line of JSON, replaced while fetching, with C(phase), C(done) and C(total) in bytes, and C(rate) per second.
+      - C(phase) is C(download), C(wait) (then C(seconds) says for how long still), C(check) or C(done).
     type: path
 attributes:
   check_mode:
@@ -104,7 +116,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.record import Request
 
 
 def main() -> None:

@@ -130,6 +130,7 @@ class PlanningAction(ActionBase):
             "folders": preflight.folders_of(wanted["provision_prefix"].rstrip("/")),
             "receipts": f"{wanted['provision_prefix'].rstrip('/')}/receipts",
             "environment": environment,
+            "download": download_of(wanted),
             "stack": plan["stack"],
             "receipt_before": state["receipts"],
             "wheel_cache": str(catalog.wheel_cache(wanted)),
@@ -155,6 +156,11 @@ def environment_of(wanted: dict[str, Any], account: dict[str, Any]) -> dict[str,
         **({name: bundle for name in CA_VARIABLES} if bundle else {}),
     }
     return {**values, **{str(key): str(value) for key, value in wanted["provision_environment"].items()}}
+
+
+def download_of(wanted: dict[str, Any]) -> dict[str, Any]:
+    """How every download of every role is done: ``connections`` to one server, and ``rate_limit`` in aria2's syntax."""
+    return {key: wanted[f"provision_download_{key}"] for key in ("connections", "rate_limit")}
 
 
 def plain(data: Any) -> Any:

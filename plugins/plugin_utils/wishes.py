@@ -154,7 +154,7 @@ def judge(wishes: Mapping[str, Any]) -> list[str]:
         problems.append(f"cuda_toolkit_repository must be a URL, or empty; it is {wishes['cuda_toolkit_repository']!r}.")
     if wishes["cuda_toolkit_prefix"].rstrip("/") == "":
         problems.append("cuda_toolkit_prefix must name the folder that toolkits are side by side in, such as /usr/local.")
-    problems += _judge_gpu(wishes)
+    problems += _judge_gpu(wishes) + _judge_data(wishes)
     stacks = sorted(path.stem for path in (ROOT / "stacks").glob("*.yml"))
     if wishes["codetr_stack"] not in ("auto", *stacks):
         problems.append(f"codetr_stack must be one of auto, {', '.join(stacks)}; it is {wishes['codetr_stack']}.")
@@ -162,6 +162,21 @@ def judge(wishes: Mapping[str, Any]) -> list[str]:
         digest = change.get("sha256") if isinstance(change, Mapping) else None
         if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
             problems.append(f"provision_artifacts: the sha256 of {name} must be 64 hexadecimal digits; it is {digest!r}.")
+    return problems
+
+
+def _judge_data(wishes: Mapping[str, Any]) -> list[str]:
+    """What types cannot tell of downloads and data."""
+    problems = [
+        f"codetr_datasets_existing: {folder!r} must be an absolute path on the host."
+        for folder in wishes["codetr_datasets_existing"]
+        if not folder.startswith("/")
+    ]
+    limit, connections = wishes["provision_download_rate_limit"], wishes["provision_download_connections"]
+    if not re.fullmatch(r"([1-9]\d*[KMkm]?)?", limit):
+        problems.append(f"provision_download_rate_limit must be bytes per second such as 20M, or empty; it is {limit!r}.")
+    if not 1 <= connections <= 16:
+        problems.append(f"provision_download_connections must be from 1 to 16, which is what aria2 opens to a server; it is {connections}.")
     return problems
 
 

@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     go.add_argument("-l", "--limit", help="only these hosts")
     go.add_argument("-C", "--check", action="store_true", help="change nothing; show what a run would do (nothing is verified)")
     go.add_argument("--no-verify", dest="verify", action="store_false", help="do not run playbooks/verify.yml afterwards")
-    go.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="folder for index.html and run.json [report]")
+    go.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="folder for the pages and run.json [report]")
     go.add_argument("--upstreams", type=Path, metavar="FILE", help="JSON list of {name, url, kind: real or stand-in, why, stage}")
     go.add_argument("-t", "--tags", help="only these tags of site.yml")
     go.add_argument("--skip-tags", help="all but these tags of site.yml")
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     go.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; repeat for more")
     go.add_argument("--become-password-file", type=Path, metavar="F", help="file with the sudo password")
     go.add_argument("--project", metavar="DIR", help="checkout to run [the one this command belongs to, else the installed collection]")
-    again = commands.add_parser("report", help="write index.html again from a run.json")
+    again = commands.add_parser("report", help="write the pages again from a run.json")
     again.add_argument("run_json", type=Path, metavar="RUN_JSON")
     return top
 

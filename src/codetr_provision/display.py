@@ -145,7 +145,7 @@ def _name(task: RunningTask) -> str:
     progress = task.progress
     if progress is None:
         return task.name
-    text = progress.text if progress.share is None or progress.total < MOST_COUNTED else ""
+    text = progress.detail or (progress.text if progress.share is None or progress.total < MOST_COUNTED else "")
     return ": ".join(part for part in (progress.label, text) if part) or task.name
 
 
@@ -160,7 +160,7 @@ def describe(task: RunningTask, now: float) -> str:
             parts.append(f"{label}{counted} ({progress.share:.0%})")
         elif progress.text:
             parts.append(f"{label}: {progress.text}")
-        parts.append(wording.left(progress.seconds_left))
+        parts += [wording.left(progress.seconds_left), progress.detail]
     return ", ".join(part for part in parts if part)
 
 

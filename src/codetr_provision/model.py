@@ -7,7 +7,11 @@ import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
+from codetr_provision.data_result import DataResult
+
 SCHEMA = 1
+# How the names begin by which a stand-in for the data is known: the stage's, and those of the records.
+DATA_NAMES = ("datasets", "coco", "lvis")
 T = TypeVar("T")
 StageStatus = Literal["running", "done", "failed", "interrupted", "not run"]
 
@@ -134,6 +138,7 @@ class HostResult:
     problems: list[str] = field(default_factory=list)
     failure: Failure | None = None
     verify: VerifyResult | None = None
+    data: DataResult | None = None
 
     @property
     def unreachable(self) -> bool:
@@ -142,15 +147,17 @@ class HostResult:
 
     @property
     def stand_ins(self) -> list[str]:
-        """What was not the real thing on this host: stages, and what verify found."""
-        if self.verify and self.verify.stand_ins:
-            return self.verify.stand_ins
-        return [stage.stage for stage in self.stages if stage.stand_in]
+        """What was not the real thing on this host: stages, and what verify and the data say of themselves."""
+        names = self.verify.stand_ins if self.verify else []
+        names = names or [stage.stage for stage in self.stages if stage.stand_in]
+        told = any(name.lower().startswith(DATA_NAMES) for name in names)
+        return [*names, "datasets"] if self.data and self.data.stand_in and not told else names
 
     @property
     def good(self) -> bool:
         """True unless something failed."""
-        return self.failure is None and not self.problems and (self.verify is None or self.verify.good)
+        sound = (self.verify is None or self.verify.good) and (self.data is None or not self.data.failed)
+        return self.failure is None and not self.problems and sound
 
 
 @dataclass
@@ -228,7 +235,7 @@ def load(kind: type[T], data: Any, where: str = "") -> T:
     known = {f.name: _value(hints[f.name], data[f.name], f"{place}.{f.name}") for f in fields(kind) if f.name in data}  # type: ignore[arg-type]
     try:
         return kind(**known)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{place}: {str(error).partition('__init__() ')[2] or error}") from error
 
 
@@ -246,10 +253,14 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return value
     if hint is str and value is None:
         return ""
-    expected = origin or hint
+    expected = list if origin is tuple else origin or hint  # JSON has no tuples
     right = isinstance(value, (int, float) if expected is float else expected)
     if not right or (isinstance(value, bool) and expected in (int, float)):
         raise ValueError(f"{where} must be of type {expected.__name__}, not {type(value).__name__}")
+    if origin is tuple:
+        if len(value) != len(inner):
+            raise ValueError(f"{where} must have {len(inner)} entries, not {len(value)}")
+        return tuple(_value(one, item, f"{where}[{number}]") for number, (one, item) in enumerate(zip(inner, value, strict=True)))
     if origin is list:
         return [_value(inner[0], item, f"{where}[{number}]") for number, item in enumerate(value)]
     if origin is dict:

@@ -19,7 +19,10 @@ LAST_LINES = 40
 
 @dataclass
 class Progress:
-    """How far a long job is; `rate_from` is where counting began, so that a resumed job is not taken for a fast one."""
+    """How far a long job is; `rate_from` is where counting began, so that a resumed job is not taken for a fast one.
+
+    `detail` says what its parts are doing, where it has several.
+    """
 
     label: str
     done: float
@@ -27,6 +30,7 @@ class Progress:
     text: str
     at: float
     rate_from: tuple[float, float]
+    detail: str = ""
 
     @property
     def share(self) -> float | None:
@@ -114,7 +118,8 @@ class Reducer:
         before = task.progress
         same = before is not None and before.label == told.get("label", "") and before.done <= done
         rate_from = before.rate_from if before is not None and same else (at, done)
-        task.progress = Progress(str(told.get("label") or ""), done, total, str(told.get("text") or ""), at, rate_from)
+        label, words, detail = (str(told.get(key) or "") for key in ("label", "text", "detail"))
+        task.progress = Progress(label, done, total, words, at, rate_from, detail)
 
     def _host(self, name: str) -> HostResult:
         if name not in self._hosts:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import jinja2
-
-from codetr_provision import summary, wording
+from codetr_provision import data_page, page, summary, wording
+from codetr_provision.data_result import DataResult
 from codetr_provision.model import SCHEMA, HostResult, RunResult, VerifyResult, load
 
+T = TypeVar("T", VerifyResult, DataResult)
 HOSTS = "hosts"
-PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+VERIFY, DATA = "verify.json", "data.json"
+MOST_RESULT_BYTES = 2 * 2**20
+MOST_ERROR = 300
 WIDE = ("loss.png", "speed.png")
 MOST_PICTURES = 12
 MOST_PICTURE_BYTES = 4_000_000
@@ -43,22 +44,20 @@ class Picture:
     wide: bool = False
 
 
-def host_folder(base: Path, host: str) -> Path | None:
-    """Where a host's results lie below `base`; None for a name that would lead out of it."""
-    return base / host if host not in ("", ".", "..") and Path(host).name == host else None
-
-
-def read_verify(folder: Path) -> VerifyResult | None:
-    """verify.json of one host; None when there is none. Raises ValueError when it cannot be understood."""
-    path = folder / "verify.json"
+def read_result(kind: type[T], path: Path) -> T | None:
+    """What a host left in a JSON file; None when there is none. Raises ValueError when it cannot be understood."""
     if not path.is_file():
         return None
     try:
+        if path.stat().st_size > MOST_RESULT_BYTES:
+            raise ValueError(f"it has more than {wording.size(MOST_RESULT_BYTES)}")
         data = json.loads(path.read_text(encoding="utf-8"))
+        # JSON may hold half of a surrogate pair, which can be written to no page and no terminal.
+        data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
         _schema(data)
-        return load(VerifyResult, data, "verify.json")
-    except ValueError as error:
-        raise ValueError(f"the verify.json of {folder.name} cannot be understood: {error}") from error
+        return load(kind, data, path.name)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the {path.name} of {path.parent.name} cannot be understood: {str(error)[:MOST_ERROR]}") from error
 
 
 def read_run(path: Path) -> RunResult:
@@ -75,59 +74,70 @@ def _schema(data: Any) -> None:
 
 
 def collect(run: RunResult, fetched: Path, into: Path) -> None:
-    """Take what verify left for each host in `fetched` into the run, and its files into `into`/hosts, in place of older ones."""
+    """Take what verify and the data sets left for each host in `fetched` into the run, the files into `into`/hosts for older ones."""
     shutil.rmtree(into / HOSTS, ignore_errors=True)
     for host in run.hosts:
-        source, target = host_folder(fetched, host.name), host_folder(into / HOSTS, host.name)
+        source, target = page.inside(fetched, host.name), page.inside(into / HOSTS, host.name)
         if source is None or target is None or not source.is_dir():
             continue
-        try:
-            host.verify = read_verify(source)
-        except ValueError as error:
-            run.errors.append(f"Verify ran, but {error}.")
+        host.verify = _taken(run, VerifyResult, source / VERIFY, "Verify ran")
+        host.data = _taken(run, DataResult, source / DATA, "The host told about its data")
         target.mkdir(parents=True, exist_ok=True)
-        for path in [source / "verify.json", *_picture_files(source)]:
+        samples = data_page.sample_files(source, host.data) if host.data else []
+        for path in [source / VERIFY, source / DATA, *_picture_files(source), *samples]:
             if path.is_file():
                 shutil.copyfile(path, target / path.name)
 
 
+def _taken(run: RunResult, kind: type[T], path: Path, so_far: str) -> T | None:
+    try:
+        return read_result(kind, path)
+    except ValueError as error:
+        run.errors.append(f"{so_far}, but {error}.")
+        return None
+
+
 def write(run: RunResult, into: Path) -> Path:
-    """Write run.json and index.html; returns the page. Raises OSError when the folder cannot be written to."""
+    """Write run.json, index.html and, where there is something to tell, data.html; returns the first page.
+
+    Raises OSError when the folder cannot be written to.
+    """
     into.mkdir(parents=True, exist_ok=True)
     (into / "run.json").write_text(json.dumps(run.to_json(), indent=1) + "\n", encoding="utf-8")
-    page = into / "index.html"
-    page.write_text(render(run, into / HOSTS), encoding="utf-8")
-    return page
+    about_data, first = into / data_page.PAGE, into / "index.html"
+    text = data_page.render(run, into / HOSTS)
+    if text is None:
+        about_data.unlink(missing_ok=True)
+    else:
+        about_data.write_text(text, encoding="utf-8")
+    first.write_text(render(run, into / HOSTS), encoding="utf-8")
+    return first
 
 
 def render(run: RunResult, folders: Path) -> str:
-    """The page as text; pictures are taken from `folders`/<host>/."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("codetr_provision"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )
-    templates.filters.update(seconds=wording.seconds, figure=_figure, words=_words, speed=speed_rows)
-    return templates.get_template("report.html.j2").render(
-        run=run, headline=summary.sentence(run), stand_ins=summary.stand_in_sentence(run) if run.stand_ins else "",
-        troubles=list(summary.troubles(run)), steps=list(summary.next_steps(run)),
+    """The first page as text; pictures are taken from `folders`/<host>/."""
+    return page.render(
+        "report.html.j2", run=run, headline=summary.sentence(run), stand_ins=summary.stand_in_sentence(run) if run.stand_ins else "",
+        troubles=list(summary.troubles(run)), steps=list(summary.next_steps(run)), speed_rows=speed_rows,
+        data_page=data_page.PAGE, anchors=data_page.anchors(run),
         pictures={host.name: list(_pictures(host, folders)) for host in run.hosts},
     )
 
 
 def _picture_files(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_TYPES and path.is_file())
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in page.PICTURE_TYPES and path.is_file())
     wanted = [path for path in found if path.name.startswith(("sample-", "lvis-"))][:MOST_PICTURES]
     return [path for path in found if path.name in WIDE] + wanted
 
 
 def _pictures(host: HostResult, folders: Path) -> Iterator[Picture]:
-    folder = host_folder(folders, host.name)
+    folder = page.inside(folders, host.name)
     if folder is None or not folder.is_dir():
         return
     for path in _picture_files(folder):
-        if path.stat().st_size <= MOST_PICTURE_BYTES:
-            content = base64.b64encode(path.read_bytes()).decode("ascii")
-            yield Picture(_title(path.stem, host), f"data:{PICTURE_TYPES[path.suffix.lower()]};base64,{content}", path.name in WIDE)
+        uri = page.embedded(path, MOST_PICTURE_BYTES)
+        if uri:
+            yield Picture(_title(path.stem, host), uri, path.name in WIDE)
 
 
 def _title(stem: str, host: HostResult) -> str:
@@ -147,25 +157,6 @@ def speed_rows(told: dict[str, Any]) -> dict[str, str]:
     rows = {}
     for key, name, unit in SPEED_ROWS:
         if told.get(key) is not None:
-            # the rows have their units themselves; bytes are for _figure to word
-            rows[where.get(key, name)] = f"{_figure(told[key], key if key in where else '')}{unit}"
+            # the rows have their units themselves; bytes are for figure() to word
+            rows[where.get(key, name)] = f"{page.figure(told[key], key if key in where else '')}{unit}"
     return rows
-
-
-def _words(name: str) -> str:
-    return name.removesuffix("_bytes").removesuffix("_seconds").replace("_", " ")
-
-
-def _figure(value: Any, name: str = "") -> str:
-    """A value of `figures` or `versions` for people; names that end in _bytes and _seconds have those units."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, (int, float)) and name.endswith("_bytes"):
-        return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.1f} MiB"
-    if isinstance(value, (int, float)) and name.endswith("_seconds"):
-        return wording.seconds(value)
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{_words(key)} {_figure(one, key)}" for key, one in value.items())
-    return ", ".join(_figure(one) for one in value) if isinstance(value, list) else str(value)

@@ -101,6 +101,8 @@ def troubles(run: RunResult) -> Iterator[tuple[str, str]]:
             if host.failure is None or problem not in host.failure.message:
                 yield f"{host.name}, problem", problem
         yield from _check_troubles(host, run)
+        for check in host.data.failed if host.data else []:
+            yield f"{host.name}, data, check {check.name}", check.detail
 
 
 def _check_troubles(host: HostResult, run: RunResult) -> Iterator[tuple[str, str]]:
@@ -149,6 +151,9 @@ def next_steps(run: RunResult) -> Iterator[str]:
         yield f"Out of reach: {', '.join(away)}. See that the address, the user and the key in the inventory work with plain ssh."
     if any(host.failure is None and host.verify is not None and not host.verify.good for host in run.hosts):
         yield "Verify found a fault on a host that was provisioned. Its checks say what and why."
+    unsound = [host.name for host in run.hosts if host.data is not None and host.data.failed]
+    if unsound:
+        yield f"Put the data in order on {', '.join(unsound)}: data.html says which checks failed."
     if not run.hosts:
         yield "Nothing was changed. See that the inventory and --limit name the hosts that you mean, then run again."
         return

@@ -27,6 +27,25 @@ def left(value: float | None) -> str:
     return f"about {round(value / 60):.0f} min left"
 
 
-def count(number: int, noun: str) -> str:
-    """1 host, 2 hosts."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(value: int, noun: str, plural: str = "") -> str:
+    """1 host, 2 hosts, 1,203 classes."""
+    return f"{value:,} {noun if value == 1 else plural or f'{noun}s'}"
+
+
+def number(value: int) -> str:
+    """A whole number with separators: 1,203."""
+    return f"{value:,}"
+
+
+def size(value: float) -> str:
+    """A number of bytes as a person writes it: 1.50 GiB, 12.3 MiB, 0.4 KiB, 0 bytes."""
+    if value >= 2**30:
+        return f"{value / 2**30:,.2f} GiB"
+    if value >= 2**20:
+        return f"{value / 2**20:.1f} MiB"
+    return f"{value / 2**10:.1f} KiB" if value else "0 bytes"
+
+
+def short(text: str, most: int = 24) -> str:
+    """A name for a place that has room for `most` characters."""
+    return text if len(text) <= most else f"{text[:most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"

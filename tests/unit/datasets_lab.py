@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order, extract
-from ansible_collections.codetr.provision.plugins.module_utils.archive.members import Selection
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import place
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
+from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline
+from ansible_collections.codetr.provision.plugins.module_utils.dataset import run as running
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 from ansible_collections.codetr.provision.plugins.module_utils.plan import datasets
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets as probing
@@ -58,9 +57,11 @@ class Lab:
         self.archive("lvis-v1-val", {"lvis_v1_val.json": json.dumps(lvis_val).encode()}, counts(lvis_val))
         self.wishes: dict[str, Any] = {
             "codetr_datasets_names": ["coco", "lvis"], "codetr_datasets_root": str(self.root), "codetr_datasets_subset": 0,
-            "codetr_datasets_keep_archives": False, "codetr_datasets_connections": 16, "codetr_datasets_rate_limit": "",
+            "codetr_datasets_keep_archives": False, "codetr_datasets_existing": [], "codetr_datasets_decode": "sample",
         }
-        self.apt: dict[str, str | None] = {"aria2": "1", "ca-certificates": "1"}
+        self.apt: dict[str, str | None] = {"aria2": "1", "ca-certificates": "1", "python3-pil": "1"}
+        # The pictures are no JPEGs, so nothing decodes them; tests of decoding give one.
+        self.decoders: list[str] = []
 
     def archive(self, name: str, members: dict[str, bytes], found: dict[str, int]) -> None:
         path = self.source / f"{name}.zip"
@@ -80,31 +81,36 @@ class Lab:
         return {"datasets": seen, "apt": self.apt, "user": {"owner": owner}, "disks": disks, "receipts": {}}
 
     def context(self) -> Context:
-        return Context(prefix="/opt/codetr", user="me", group="me", home="/home/me", stack={"name": "cpu"}, artifacts=self.records)
+        return Context(prefix="/opt/codetr", user="me", group="me", home="/home/me", stack={"name": "cpu"}, artifacts=self.records,
+                       earlier={"env": Stage("env", params={"python": "/opt/codetr/env/bin/python"})})
 
     def plan(self, **wishes: Any) -> Stage:
         self.wishes.update({f"codetr_datasets_{key}": value for key, value in wishes.items()})
         return datasets.plan(self.state(), self.wishes, self.context())
 
-    def run(self, stage: Stage) -> None:
-        """What tasks/install.yml and tasks/part.yml do, in their order."""
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """What the job that tasks/start.yml starts does."""
         assert stage.problems == []
+        return run(self.wish(stage))
+
+    def wish(self, stage: Stage) -> Wish:
+        """The job's arguments as tasks/start.yml gives them."""
         params = stage.params
-        self.extracted([part for part in params["fetched"] if part["kind"] == "annotations"])
-        if params["choosing"]:
-            place.choose(params["root"], [part for part in params["placed"] if part["kind"] == "annotations"], params["choice"])
-        self.extracted([part for part in params["fetched"] if part["kind"] == "images"])
-        place.place(params["root"], params["placed"], params["choice"] or None, params["links"])
-        shutil.rmtree(params["archives"], ignore_errors=True)
+        return Wish(
+            root=params["root"], parts=params["parts"], choice=params["choice"] or None, links=params["links"],
+            keep_archives=params["keep_archives"], decode=params["decode"], decoders=self.decoders, transfer=Transfer(),
+            progress=params["progress"],
+        )
+
+    def extracted(self, stage: Stage) -> None:
+        """Only what comes before validating: the job was cut off there."""
+        job = running._Run(self.wish(stage))
+        pipeline.run([job._work(part) for part in stage.params["parts"]])
 
     @staticmethod
-    def extracted(parts: list[dict[str, Any]]) -> None:
-        """Fetch and extract the given parts."""
-        for part in parts:
-            fetch(Request(part["name"], part["urls"], part["archive"], part["sha256"], part["size"]))
-            only = frozenset(Path(part["only_list"]).read_text().split()) if part["only_list"] else None
-            selection = Selection(part["members"], part["strip"], only)
-            extract(Order(part["archive"], part["dest"], part["sha256"], part["manifest"], selection, part["note"]))
+    def words(stage: Stage) -> dict[str, str]:
+        """What each part is that is not fine."""
+        return {part["name"]: part["word"] for part in stage.params["parts"] if part["word"] != "here"}
 
     def json(self, path: str) -> dict[str, Any]:
         return json.loads((self.root / path).read_text())

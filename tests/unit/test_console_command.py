@@ -16,7 +16,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan import build
 from rich.console import Console
 
 from codetr_provision import cli, redact, wording
-from codetr_provision.display import Display, _stage_line
+from codetr_provision.display import Display, _name, _stage_line, describe
 from codetr_provision.model import StageResult
 from codetr_provision.project import DEFAULT_COLLECTIONS, PROGRESS_FORMAT, Project, find
 from codetr_provision.reducer import Progress, Reducer, RunningTask
@@ -214,6 +214,14 @@ def test_slow_task_gets_a_line_every_15_seconds() -> None:
     assert [line.partition("one  ")[2] for line in lines] == [
         f"Build, {seconds} s so far, ops 12/67 (18%), about 5 min left" for seconds in (15, 30, 45)
     ]
+
+
+def test_what_the_parts_of_a_job_are_doing_is_shown() -> None:
+    reducer, detail = Reducer(), "download val: 3 of 8 MB (38 %)"
+    task = RunningTask("Wait", "codetr_wait", 1000.0, Progress("data sets", 3e9, 8e9, "3e9/8e9", 1000.0, (1000.0, 3e9), detail))
+    reducer.running["one"] = task
+    assert describe(task, 1020.0) == f"Wait, 20 s so far, data sets (38%), {detail}"
+    assert _name(task) == f"data sets: {detail}"
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min")])

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.check import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
 from datasets_lab import TRAIN, VAL, Lab
 
 
@@ -33,7 +34,8 @@ def test_bare_host_gets_everything_and_then_nothing(lab: Lab) -> None:
     }
     assert str((lab.root / "lvis_v1" / "train2017").readlink()) == "../coco/train2017"
     assert (lab.root / "lvis_v1" / "val2017" / VAL[0]).is_file()
-    assert names(lab.root / ".codetr") == {f"{name}.json" for name in lab.records}
+    lists = {f"{name}.{kind}" for name in lab.records for kind in ("json", "files")}
+    assert names(lab.root / ".codetr") == {*lists, "surveys", "summary.json"}
     again = lab.plan()
     assert (again.action, again.reason) == ("keep", "30 images and their annotations are there")
     assert again.stand_in
@@ -44,8 +46,8 @@ def test_lvis_alone_brings_the_images_and_coco_comes_later(lab: Lab) -> None:
     assert names(lab.root / "coco") == {"train2017", "val2017"}
     stage = lab.plan(names=["coco", "lvis"])
     assert stage.action == "change"
-    assert [part["name"] for part in stage.params["fetched"]] == ["coco-annotations-trainval2017"]
-    lab.run(stage)
+    assert lab.words(stage) == {"coco-annotations-trainval2017": "missing"}
+    assert set(lab.run(stage)["fetched"]) == {"coco-annotations-trainval2017"}
     assert lab.plan().action == "keep"
     assert lab.plan(names=["coco"]).action == "keep"
 
@@ -62,8 +64,8 @@ def test_what_is_lost_is_named_and_only_that_is_made_again(lab: Lab, lost: str, 
     stage = lab.plan()
     assert stage.action == "repair"
     assert named in stage.reason
-    assert [part["name"] for part in stage.params["placed"]] == ([named] if named in lab.records else [])
-    lab.run(stage)
+    assert set(lab.words(stage)) == ({named} if named in lab.records else set())
+    assert set(lab.run(stage)["fetched"]) == set(lab.words(stage))
     assert path.exists()
     assert lab.plan().action == "keep"
 
@@ -76,13 +78,14 @@ def test_a_changed_size_of_an_annotation_file_is_seen(lab: Lab) -> None:
 
 
 def test_cut_before_validation_nothing_counts_as_done(lab: Lab) -> None:
-    stage = lab.plan()
-    lab.extracted(stage.params["fetched"])
+    lab.extracted(lab.plan())
     half = lab.plan()
     assert half.action == "repair"
     assert "coco-train2017 (not validated)" in half.reason
-    assert {part["name"] for part in half.params["fetched"]} == {"coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val"}
-    lab.run(half)
+    missing = {name for name, word in lab.words(half).items() if word == "missing"}
+    assert missing == {"coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val"}
+    # What is extracted already is not fetched again.
+    assert lab.run(half)["fetched"] == {}
     assert lab.plan().action == "keep"
 
 
@@ -133,9 +136,7 @@ def test_lost_images_of_a_subset_come_back_the_same(lab: Lab) -> None:
     lab.run(lab.plan(subset=4))
     before = names(lab.root / "coco" / "train2017")
     (lab.root / "coco" / "train2017" / min(before)).unlink()
-    stage = lab.plan()
-    assert [part["name"] for part in stage.params["fetched"]] == ["coco-train2017"]
-    lab.run(stage)
+    assert set(lab.run(lab.plan())["fetched"]) == {"coco-train2017"}
     assert names(lab.root / "coco" / "train2017") == before
 
 
@@ -152,7 +153,7 @@ def by_hand(lab: Lab) -> None:
 def test_data_made_by_hand_is_adopted_without_a_download(lab: Lab) -> None:
     by_hand(lab)
     stage = lab.plan()
-    assert (stage.action, stage.params["fetched"], stage.needs, stage.disk) == ("adopt", [], [], [])
+    assert (stage.action, set(lab.words(stage).values()), stage.needs, stage.disk) == ("adopt", {"adopt"}, [], [])
     before = {path: path.stat().st_ino for path in lab.root.rglob("*.jp*g")}
     lab.run(stage)
     assert {path: path.stat().st_ino for path in lab.root.rglob("*.jp*g")} == before
@@ -172,7 +173,8 @@ def test_adopted_data_is_never_replaced(lab: Lab) -> None:
     by_hand(lab)
     lab.run(lab.plan())
     (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
-    assert "is not replaced" in lab.plan().problems[0]["what"]
+    what = lab.plan().problems[0]["what"]
+    assert what.endswith(f"is damaged by now, and is not replaced (the first file that differs is {TRAIN[0]}).")
 
 
 def test_an_annotation_that_names_a_missing_image_is_refused(lab: Lab) -> None:
@@ -200,7 +202,7 @@ def test_unknown_counts_are_no_obstacle(lab: Lab) -> None:
 
 def test_a_json_that_does_not_parse_is_refused(lab: Lab) -> None:
     lab.archive("lvis-v1-train", {"lvis_v1_train.json": b'{"images": ['}, {})
-    with pytest.raises(DatasetRefused, match=r"lvis_v1_train.json is no JSON that can be read"):
+    with pytest.raises(WorkFailed, match=r"lvis_v1_train.json is no JSON that can be read"):
         lab.run(lab.plan())
 
 
@@ -219,8 +221,7 @@ def test_a_folder_where_a_link_belongs_is_a_problem(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("wish", "said"), [
-    ({"rate_limit": "fast"}, "codetr_datasets_rate_limit is 'fast'"),
-    ({"connections": 17}, "aria2 opens 1 to 16"),
+    ({"existing": ["/nowhere/at/all"]}, "There is no folder /nowhere/at/all, which codetr_datasets_existing names"),
     ({"subset": -1}, "codetr_datasets_subset is -1"),
     ({"root": "/"}, "codetr_datasets_root is '/'"),
     ({"root": "data"}, "codetr_datasets_root is 'data'"),
@@ -241,9 +242,8 @@ def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
     stage = lab.plan()
     assert stage.apt == ["aria2"]
     assert [need["why"] for need in stage.needs[:2]] == ["the data set coco-annotations-trainval2017"] * 2
-    # Three archives of annotations at 1000 + 3500, two of images at 1030, and one of those archives at a time.
-    assert stage.disk == [{"path": str(lab.root), "bytes": 3 * 4500 + 2 * 1030 + 1000}]
-    assert lab.plan(keep_archives=True).disk[0]["bytes"] == 3 * 4500 + 2 * 2030
+    # Three archives of annotations at 1000 + 3500, two of images at 1000 + 1030.
+    assert stage.disk == [{"path": str(lab.root), "bytes": 3 * 4500 + 2 * 2030}]
 
 
 def test_a_record_without_sha256_is_a_problem(lab: Lab) -> None:

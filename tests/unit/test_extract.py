@@ -1,30 +1,25 @@
-"""codetr_extract: a whole folder of checked files, or a sentence and no folder."""
+"""Extracting an archive that is there: a whole folder of checked files, or a sentence and no folder."""
 
 from __future__ import annotations
 
+import json
+import os
+import random
 import stat
+import tracemalloc
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.archive import extract as extracting
-from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order, extract
-from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Selection
-
-SHA = "a" * 64
-
-
-def make_zip(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name) if compression == zipfile.ZIP_STORED else name, data)
-    return path
-
-
-def order(tmp_path: Path, src: Path, **more: Any) -> Order:
-    wanted = {"sha256": SHA, "selection": Selection("train2017/", 1), **more}
-    return Order(src=str(src), dest=str(tmp_path / "coco" / "train2017"), manifest=str(tmp_path / "marks" / "train.json"), **wanted)
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, pool, space
+from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import extract
+from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Entry, Member, Selection
+from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import Writing
+from archive_lab import Raw, beside, deflated, files, make_zip, order, raw_zip
 
 
 @pytest.fixture
@@ -33,16 +28,12 @@ def pictures(tmp_path: Path) -> Path:
     return make_zip(tmp_path / "train2017.zip", members)
 
 
-def there(tmp_path: Path) -> set[str]:
-    return {path.name for path in (tmp_path / "coco").glob("*")}
-
-
 def test_wanted_members_lie_in_the_folder_and_nothing_beside_it(tmp_path: Path, pictures: Path) -> None:
     assert extract(order(tmp_path, pictures)) == {"changed": True, "files": 2, "bytes": 3_000_002}
     dest = tmp_path / "coco" / "train2017"
     assert {path.name for path in dest.iterdir()} == {"a.jpg", "b.jpg"}
     assert (dest / "b.jpg").read_bytes() == b"b" * 3_000_000
-    assert there(tmp_path) == {"train2017"}
+    assert beside(order(tmp_path, tmp_path)) == {"train2017"}
     assert stat.S_IMODE(dest.stat().st_mode) == 0o755
 
 
@@ -69,7 +60,7 @@ def test_another_archive_replaces_ours_but_never_files_of_others(tmp_path: Path,
     with pytest.raises(ArchiveRefused, match=r"not from the archive, the first is 'mine\.txt'"):
         extract(order(tmp_path, pictures))
     assert (tmp_path / "coco" / "train2017" / "mine.txt").read_text() == "mine"
-    assert there(tmp_path) == {"train2017"}
+    assert beside(order(tmp_path, tmp_path)) == {"train2017"}
 
 
 def test_a_folder_without_manifest_is_not_touched(tmp_path: Path, pictures: Path) -> None:
@@ -91,7 +82,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path, pictures: Path) -> No
     (tmp_path / "coco" / "train2017.part-dead").mkdir(parents=True)
     (tmp_path / "coco" / "train2017.part-dead" / "a.jpg").write_bytes(b"half")
     extract(order(tmp_path, pictures))
-    assert there(tmp_path) == {"train2017"}
+    assert beside(order(tmp_path, tmp_path)) == {"train2017"}
 
 
 def test_cut_before_the_rename_it_is_not_taken_for_done(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,65 +93,8 @@ def test_cut_before_the_rename_it_is_not_taken_for_done(tmp_path: Path, pictures
     with pytest.raises(KeyboardInterrupt):
         extract(order(tmp_path, pictures))
     monkeypatch.undo()
-    assert there(tmp_path) == set()
+    assert beside(order(tmp_path, tmp_path)) == set()
     assert extract(order(tmp_path, pictures))["changed"]
-
-
-@pytest.mark.parametrize(("name", "said"), [
-    ("../evil", "points outside the folder"),
-    ("train2017/../../evil", "points outside the folder"),
-    ("/etc/evil", "has an absolute path"),
-    ("C:evil", "not a plain relative path"),
-    ("train2017\\evil", "not a plain relative path"),
-    ("train2017//evil", "not in its simplest form"),
-    ("train2017/./evil", "not in its simplest form"),
-])
-def test_names_that_could_leave_the_folder_are_refused(tmp_path: Path, name: str, said: str) -> None:
-    bad = make_zip(tmp_path / "bad.zip", {"train2017/a.jpg": b"a", name: b"evil"})
-    with pytest.raises(ArchiveRefused, match=said):
-        extract(order(tmp_path, bad))
-    assert there(tmp_path) == set()
-    assert not list(tmp_path.parent.glob("**/evil"))
-
-
-@pytest.mark.parametrize(("kind", "said"), [(stat.S_IFLNK, "symbolic link"), (stat.S_IFIFO, "neither a file nor a folder")])
-def test_links_and_devices_are_refused(tmp_path: Path, kind: int, said: str) -> None:
-    entry = zipfile.ZipInfo("train2017/a.jpg")
-    entry.external_attr = (kind | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
-        archive.writestr(entry, "/etc/passwd")
-    with pytest.raises(ArchiveRefused, match=said):
-        extract(order(tmp_path, tmp_path / "bad.zip"))
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_duplicates_are_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
-        archive.writestr("train2017/a.jpg", "1")
-        archive.writestr("train2017/a.jpg", "2")
-    with pytest.raises(ArchiveRefused, match="is in it twice"):
-        extract(order(tmp_path, tmp_path / "bad.zip"))
-
-
-def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
-    bad = make_zip(tmp_path / "bad.zip", {"train2017/a": b"1", "train2017/a/b": b"2"})
-    with pytest.raises(ArchiveRefused, match="both a file and a folder"):
-        extract(order(tmp_path, bad))
-
-
-def test_a_bomb_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
-    bad = make_zip(tmp_path / "bad.zip", {"train2017/a.jpg": bytes(50_000_000)}, zipfile.ZIP_DEFLATED)
-    with pytest.raises(ArchiveRefused, match="more than 200 times as many"):
-        extract(order(tmp_path, bad))
-
-
-def test_a_flipped_byte_is_found_by_its_crc(tmp_path: Path, pictures: Path) -> None:
-    data = bytearray(pictures.read_bytes())
-    data[data.index(b"bbbb") + 1_000_000] ^= 1
-    pictures.write_bytes(data)
-    with pytest.raises(ArchiveRefused, match=r"damaged at 'b\.jpg'"):
-        extract(order(tmp_path, pictures))
-    assert there(tmp_path) == set()
 
 
 @pytest.mark.parametrize("keep", [0, 100, 1_500_000])
@@ -168,7 +102,7 @@ def test_a_cut_archive_is_refused(tmp_path: Path, pictures: Path, keep: int) -> 
     pictures.write_bytes(pictures.read_bytes()[:keep])
     with pytest.raises(ArchiveRefused, match="is not a zip that can be read"):
         extract(order(tmp_path, pictures))
-    assert there(tmp_path) == set()
+    assert beside(order(tmp_path, pictures)) == set()
 
 
 def test_a_missing_archive_and_an_empty_choice_are_sentences(tmp_path: Path, pictures: Path) -> None:
@@ -178,10 +112,110 @@ def test_a_missing_archive_and_an_empty_choice_are_sentences(tmp_path: Path, pic
         extract(order(tmp_path, pictures, selection=Selection("val2017/", 1)))
 
 
-def test_an_encrypted_member_is_refused(tmp_path: Path, pictures: Path) -> None:
-    data = bytearray(pictures.read_bytes())
-    at = data.index(b"PK\x01\x02")
-    data[at + 8] |= 1
-    pictures.write_bytes(data)
-    with pytest.raises(ArchiveRefused, match="is encrypted"):
+def various(seed: int) -> dict[str, bytes]:
+    """Files of many sizes in several folders, empty ones too, some large beside a block."""
+    rng = random.Random(seed)
+    sizes = [0, 1, *(rng.randrange(20_000) for _ in range(600)), 1 << 20, (1 << 20) + 1, 3_500_000]
+    rng.shuffle(sizes)
+    names = [f"train2017/{'sub/' * (number % 3)}{number}.jpg" for number in range(len(sizes))]
+    return {name: rng.randbytes(size - size // 4) + bytes(size // 4) for name, size in zip(names, sizes, strict=True)}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_every_byte_of_many_files_by_many_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: int) -> None:
+    monkeypatch.setattr(extracting, "processors", lambda: 3)
+    members = various(compression)
+    src = make_zip(tmp_path / "train2017.zip", members, compression)
+    assert extract(order(tmp_path, src)) == {"changed": True, "files": len(members), "bytes": sum(map(len, members.values()))}
+    assert files(tmp_path / "coco" / "train2017") == {name.removeprefix("train2017/"): data for name, data in members.items()}
+
+
+def test_a_name_that_is_not_ascii_is_kept(tmp_path: Path) -> None:
+    src = make_zip(tmp_path / "a.zip", {"train2017/größe\n.jpg": b"1"})
+    extract(order(tmp_path, src))
+    assert files(tmp_path / "coco" / "train2017") == {"größe\n.jpg": b"1"}
+    assert not extract(order(tmp_path, src))["changed"]
+
+
+def test_a_flipped_byte_is_seen_without_reading_even_with_its_old_time(tmp_path: Path, pictures: Path) -> None:
+    extract(order(tmp_path, pictures))
+    victim = tmp_path / "coco" / "train2017" / "b.jpg"
+    old = victim.stat()
+    with victim.open("r+b") as handle:
+        handle.write(b"B")
+    os.utime(victim, ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert extract(order(tmp_path, pictures))["changed"]
+    assert victim.read_bytes() == b"b" * 3_000_000
+
+
+def test_the_list_of_files_lies_beside_the_manifest(tmp_path: Path, pictures: Path) -> None:
+    extract(order(tmp_path, pictures))
+    rows = inventory.read(str(tmp_path / "marks" / "train.files"))
+    assert rows is not None
+    assert [(row.path, row.size, row.crc) for row in rows] == [
+        ("a.jpg", 2, zlib.crc32(b"aa")), ("b.jpg", 3_000_000, zlib.crc32(b"b" * 3_000_000)),
+    ]
+    folder = str(tmp_path / "coco" / "train2017")
+    assert inventory.compare(rows, inventory.scan(folder)) == inventory.Difference()
+    mark = json.loads((tmp_path / "marks" / "train.json").read_text())
+    assert mark["fingerprint"] == inventory.fingerprint(rows) == inventory.fingerprint(inventory.scan(folder))
+    assert mark["source"] == "train2017.zip"
+
+
+def test_progress_is_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(extracting.Progress, "report", lambda self, *figures: told.append(figures))
+    members = various(2)
+    extract(order(tmp_path, make_zip(tmp_path / "a.zip", members), progress=str(tmp_path / "progress")))
+    done, total = [figures[1] for figures in told], sum(map(len, members.values()))
+    assert {figures[0] for figures in told} == {"extract"}
+    assert {figures[2] for figures in told} == {total}
+    assert (done[0], done[-1]) == (0, total)
+    assert done == sorted(done)
+    assert len(set(done)) >= total // (pool.CHUNK_BYTES + (4 << 20))
+    assert all(figures[3] >= 0 for figures in told)
+
+
+def test_too_little_room_is_refused_with_figures(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "free", lambda folder: 3_000_000)
+    block = os.statvfs(tmp_path).f_frsize
+    needed = block + -(-3_000_000 // block) * block
+    with pytest.raises(ArchiveRefused, match=f"needs {needed} bytes and 3000000 are free"):
         extract(order(tmp_path, pictures))
+    assert beside(order(tmp_path, pictures)) == set()
+
+
+@pytest.mark.parametrize("packing", [Raw, deflated])
+def test_memory_is_bounded_whatever_the_size_of_a_member(tmp_path: Path, packing: Callable[[str, bytes], Raw]) -> None:
+    large = bytes(range(256)) * 4096 * 60
+    member = packing("large", large)
+    src, out = tmp_path / "a.zip", tmp_path / "out"
+    src.write_bytes(raw_zip(member))
+    entry = Entry("large", member.method, zlib.crc32(large), len(member.data), len(large), 0)
+    with src.open("rb") as archive:
+        tracemalloc.start()
+        Writing(archive.fileno(), str(src), str(out))([Member(entry, "large")])
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (out / "large").read_bytes() == large
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("member", [Raw("a", bytes(100), size=1), deflated("a", bytes(100), size=1)])
+def test_no_more_is_written_than_declared(tmp_path: Path, member: Raw) -> None:
+    (tmp_path / "a.zip").write_bytes(raw_zip(member))
+    with (tmp_path / "a.zip").open("rb") as archive, pytest.raises(ArchiveRefused, match="is damaged at 'a'"):
+        entry = Entry("a", member.method, zlib.crc32(bytes(100)), len(member.data), 1, 0)
+        Writing(archive.fileno(), "a.zip", str(tmp_path / "out"))([Member(entry, "a")])
+    assert not any(path.stat().st_size > 1 for path in (tmp_path / "out").iterdir())
+
+
+def test_a_file_that_is_there_already_is_not_written_over(tmp_path: Path) -> None:
+    """Two names can be one on a file system that does not tell small letters from capitals."""
+    src = tmp_path / "a.zip"
+    src.write_bytes(raw_zip(Raw("a", b"1")))
+    write = [Member(Entry("a", 0, zlib.crc32(b"1"), 1, 1, 0), "a")]
+    with src.open("rb") as archive:
+        Writing(archive.fileno(), str(src), str(tmp_path / "out"))(write)
+        with pytest.raises(FileExistsError):
+            Writing(archive.fileno(), str(src), str(tmp_path / "out"))(write)

@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2, lock
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
+from fetch_lab import BODY, MIB, OTHER, leftovers, quicken, record
 from webserver import Faulty, serving
-
-BODY = random.Random(1).randbytes(6 << 20)
-OTHER = random.Random(2).randbytes(6 << 20)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aria2, "RETRY_SECONDS", 1)
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.2)
-    for name in [*aria2.CA_VARIABLES, "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]:
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def web() -> Iterator[Faulty]:
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    quicken(monkeypatch)
     with serving() as server:
         server.files["/good"] = BODY
         yield server
-
-
-def record(tmp_path: Path, *urls: str, **more: Any) -> Request:
-    wanted = {"sha256": hashlib.sha256(BODY).hexdigest(), "size": len(BODY), "dest": str(tmp_path / "file.zip"), **more}
-    return Request(name="thing", urls=list(urls), **wanted)
-
-
-def leftovers(tmp_path: Path) -> set[str]:
-    return {path.name for path in tmp_path.iterdir()}
 
 
 def test_good_bytes_arrive_and_nothing_else_is_left(tmp_path: Path, web: Faulty) -> None:
@@ -103,30 +79,14 @@ def test_each_url_that_failed_is_named_with_its_reason(tmp_path: Path, web: Faul
         fetch(record(tmp_path, web.url("/nothing"), web.url("/good")))
 
 
-def test_503_is_tried_again(tmp_path: Path, web: Faulty) -> None:
-    web.faults["/good"] = ("503", 2)
-    assert fetch(record(tmp_path, web.url("/good"))).changed
-
-
-def test_a_connection_that_is_cut_is_taken_up_again(tmp_path: Path, web: Faulty) -> None:
-    web.faults["/good"] = ("truncate", 2)
-    assert fetch(record(tmp_path, web.url("/good"))).changed
-    assert (tmp_path / "file.zip").read_bytes() == BODY
-
-
-def test_a_server_without_ranges_serves_too(tmp_path: Path, web: Faulty) -> None:
-    web.faults["/good"] = ("no-range", 0)
-    assert fetch(record(tmp_path, web.url("/good"))).changed
-
-
 def test_no_route_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aria2, "TRIES", 1)
+    quicken(monkeypatch)
     with pytest.raises(FetchFailure, match="no connection to the server"):
         fetch(record(tmp_path, "http://127.0.0.1:9/x"))
 
 
 def test_a_proxy_in_between_is_named_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aria2, "TRIES", 1)
+    quicken(monkeypatch)
     monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
     with pytest.raises(FetchFailure, match=r"the proxy http://127\.0\.0\.1:9 is in between") as failure:
         fetch(record(tmp_path, "http://data.example.org/x"))
@@ -187,31 +147,6 @@ def test_a_finished_leftover_is_used(tmp_path: Path, web: Faulty) -> None:
     assert web.requests == []
 
 
-FETCH_SCRIPT = """
-import sys
-from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
-fetch(Request(name="thing", urls=[sys.argv[1]], dest=sys.argv[2], sha256=sys.argv[3], size=int(sys.argv[4]), transfer=aria2.Transfer(2)))
-"""
-
-
-def test_killed_halfway_it_is_not_taken_for_done_and_goes_on(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
-    web.files["/big"] = body = BODY * 4
-    request = record(tmp_path, web.url("/big"), sha256=hashlib.sha256(body).hexdigest(), size=len(body))
-    web.faults["/big"] = ("stall", 1)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    argv = [sys.executable, "-c", FETCH_SCRIPT, request.urls[0], request.dest, str(request.sha256), str(len(body))]
-    child = subprocess.Popen(argv, env=environment)
-    assert web.reached_stall.wait(60)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    web.release.set()
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 60)
-    assert not Path(request.dest).exists()
-    assert fetch(request).changed
-    assert Path(request.dest).read_bytes() == body
-
-
 def test_bytes_of_an_older_record_do_not_poison_the_new_one(tmp_path: Path, web: Faulty) -> None:
     """aria2 goes on from its control file whatever the record says now: the whole-file hash must notice, and start anew."""
     part, control = tmp_path / "file.zip.part", tmp_path / "file.zip.part.aria2"
@@ -235,8 +170,7 @@ def test_a_broken_control_file_starts_anew(tmp_path: Path, web: Faulty, control:
     assert (tmp_path / "file.zip").read_bytes() == BODY
 
 
-def test_a_dead_server_does_not_cost_the_bytes_that_are_there(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aria2, "TRIES", 1)
+def test_a_dead_server_does_not_cost_the_bytes_that_are_there(tmp_path: Path, web: Faulty) -> None:
     web.faults["/good"] = ("truncate", 0)
     with pytest.raises(FetchFailure):
         fetch(record(tmp_path, web.url("/good")))
@@ -261,7 +195,16 @@ def test_aria2_summary_lines_are_read() -> None:
 
 def test_options_carry_rate_limit_and_ca_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/ssl/mine.pem")
-    listed = aria2.options(aria2.Transfer(4, "20M"))
+    listed = aria2.options(aria2.Transfer(4, "20M"), None)
     assert "--max-overall-download-limit=20M" in listed
     assert "--ca-certificate=/etc/ssl/mine.pem" in listed
     assert "--split=4" in listed
+
+
+@pytest.mark.parametrize(
+    ("size", "connections", "mebibytes"),
+    [(None, 16, 1), (6 * MIB, 16, 1), (64 * MIB, 16, 4), (64 * MIB, 4, 8), (816 * MIB, 16, 8), (8192 * MIB, 16, 16), (19000 * MIB, 16, 32)],
+)
+def test_what_one_connection_fetches_in_one_go(size: int | None, connections: int, mebibytes: int) -> None:
+    assert aria2.split(size, connections) == mebibytes * MIB
+    assert f"--min-split-size={mebibytes * MIB}" in aria2.options(aria2.Transfer(connections), size)

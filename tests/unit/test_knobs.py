@@ -62,12 +62,14 @@ OTHER: dict[str, Any] = {
     "codetr_repo_url": "https://git.test/Co-DETR.git",
     "codetr_repo_commit": "1" * 40,
     "codetr_repo_dest": "/srv/Co-DETR",
+    "provision_download_connections": 3,
+    "provision_download_rate_limit": "5M",
     "codetr_datasets_names": ["coco"],
     "codetr_datasets_root": "/data",
     "codetr_datasets_subset": 5,
     "codetr_datasets_keep_archives": True,
-    "codetr_datasets_connections": 3,
-    "codetr_datasets_rate_limit": "5M",
+    "codetr_datasets_existing": ["/mnt/shared"],
+    "codetr_datasets_decode": "all",
     "codetr_workspace_config": "configs/other.py",
     "codetr_workspace_work_dir": "/srv/work",
     "codetr_workspace_master_port": 29501,
@@ -108,7 +110,7 @@ def outcome(**given: Any) -> str:
     troubled["packages"]["dists"]["projects"] = "0.1"
     states = [bare(wished), provisioned(wished), troubled, *with_gpus(wished)]
     plans = [plan(state, wished) for state in states]
-    environment = base.environment_of(wished, states[0]["user"]["owner"])
+    environment = base.environment_of(wished, states[0]["user"]["owner"]), base.download_of(wished)
     # The choice of the stack is told by its reason; what a reason quotes of the wishes would hide a switch that does nothing else.
     return json.dumps([plans, environment, str(catalog.wheel_cache(wished)), states[0]["user"]["owner"]["name"]], sort_keys=True)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from codetr_provision import cli, report, summary
+from codetr_provision import cli, page, report, summary, wording
 from codetr_provision.model import Failure, HostResult, RunResult, StageResult, Upstream
 
 NASTY = "<script>alert(1)</script>"
@@ -43,7 +43,7 @@ def fetched(tmp_path: Path, content: object, host: str = "one") -> Path:
     return tmp_path / "fetched"
 
 
-def page(run: RunResult, tmp_path: Path) -> str:
+def written(run: RunResult, tmp_path: Path) -> str:
     return report.write(run, tmp_path / "report").read_text()
 
 
@@ -56,7 +56,8 @@ class Outside(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        # a link is followed by whoever reads, not loaded
+        named = [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data") and tag != "a"]
         self.loads += [value for value in named if not value.startswith("data:")]
         if tag not in ("meta", "img", "br", "link"):
             self.open.append(tag)
@@ -68,7 +69,7 @@ class Outside(HTMLParser):
 def test_page_has_everything_and_loads_nothing(tmp_path: Path) -> None:
     run = one_run()
     report.collect(run, fetched(tmp_path, verify()), tmp_path / "report")
-    text = page(run, tmp_path)
+    text = written(run, tmp_path)
     seen = Outside()
     seen.feed(text)
     assert seen.loads == [] and seen.open == [] and "url(" not in text and "@import" not in text
@@ -95,7 +96,7 @@ def test_the_level_that_passed_is_told_on_the_page_and_the_terminal(tmp_path: Pa
     run = one_run()
     told = verify(level="speed", level_passed="train", levels=LEVELS, passed=False, checks=checks)
     report.collect(run, fetched(tmp_path, told), tmp_path / "report")
-    said = spoken(page(run, tmp_path))
+    said = spoken(written(run, tmp_path))
     assert "Not verified level train passed of speed asked for" in said
     assert "versions passed ops passed train passed speed failed" in said
     summary.show(Console(width=140), run)
@@ -105,14 +106,14 @@ def test_the_level_that_passed_is_told_on_the_page_and_the_terminal(tmp_path: Pa
 def test_a_host_on_which_no_level_passed(tmp_path: Path) -> None:
     run = one_run()
     report.collect(run, fetched(tmp_path, verify(level_passed=None, passed=False)), tmp_path / "report")
-    assert "no level passed of train asked for" in spoken(page(run, tmp_path))
+    assert "no level passed of train asked for" in spoken(written(run, tmp_path))
 
 
 def test_a_level_that_passed_is_in_the_sentence(tmp_path: Path) -> None:
     run = one_run()
     report.collect(run, fetched(tmp_path, verify(level_passed="train", levels=LEVELS)), tmp_path / "report")
-    assert "1 host ready and verified (level train) in" in page(run, tmp_path)
-    assert "of train asked for" not in page(run, tmp_path)
+    assert "1 host ready and verified (level train) in" in written(run, tmp_path)
+    assert "of train asked for" not in written(run, tmp_path)
 
 
 def test_speed_has_a_table_of_its_own_and_its_picture(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_speed_has_a_table_of_its_own_and_its_picture(tmp_path: Path) -> None:
     folder = fetched(tmp_path, verify(level="speed", level_passed="speed", figures={"speed": SPEED, "iterations": 16}))
     Image.new("RGB", (8, 8), "blue").save(folder / "one" / "speed.png")
     report.collect(run, folder, tmp_path / "report")
-    text = page(run, tmp_path)
+    text = written(run, tmp_path)
     said = spoken(text)
     assert "Speed Images per second, all GPUs 6.531 Time of an iteration (median) 0.6124 s of it waiting for data 0.0131 s" in said
     assert "GPU use 93.4 % Peak memory per GPU 15.00 GiB GPUs 2" in said
@@ -136,7 +137,7 @@ def test_figures_of_speed_that_are_absent_have_no_row() -> None:
 
 def test_stand_ins_are_named_in_a_banner(tmp_path: Path) -> None:
     upstreams = [Upstream("co-detr", "http://lab/x.git", "stand-in", "no answer"), Upstream("torch", "the package index", "real")]
-    text = page(one_run(upstreams=upstreams), tmp_path)
+    text = written(one_run(upstreams=upstreams), tmp_path)
     banner = re.search(r'<p class="banner".*?</p>', text, re.DOTALL)
     assert banner is not None and "co-detr, miniconda" in banner[0] and "not the real thing" in banner[0] and "torch" not in banner[0]
     assert '<span class="mark warn">stand-in</span>' in text
@@ -156,7 +157,7 @@ def test_what_no_host_took_is_not_called_used(tmp_path: Path) -> None:
     ]
     assert run.stand_ins == ["driver-470", "miniconda"]
     assert run.hosts[0].stages[-2].source == "" and run.hosts[0].stages[-3].source == "real"
-    text = page(run, tmp_path)
+    text = written(run, tmp_path)
     assert '<th scope="row">cuda-11.4.4</th><td>not used</td>' in text
     assert '<th scope="row">driver-470</th><td><span class="mark warn">' in text
 
@@ -172,7 +173,7 @@ def test_of_a_stage_that_names_its_sources_only_those_are_used(tmp_path: Path) -
 def test_no_banner_when_all_is_real(tmp_path: Path) -> None:
     run = one_run()
     run.hosts[0].stages = run.hosts[0].stages[1:]
-    assert 'class="banner"' not in page(run, tmp_path)
+    assert 'class="banner"' not in written(run, tmp_path)
 
 
 def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
@@ -181,20 +182,20 @@ def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
     run.hosts[0].warnings = [NASTY]
     told = verify(versions={NASTY: NASTY}, checks=[{"name": NASTY, "status": NASTY, "detail": NASTY}])
     report.collect(run, fetched(tmp_path, told), tmp_path / "report")
-    assert "<script" not in page(run, tmp_path)
+    assert "<script" not in written(run, tmp_path)
 
 
 def test_failure_is_on_the_page_whole(tmp_path: Path) -> None:
     run = one_run()
     run.hosts[0].failure = Failure("one", "Install", "The disk is full.\nFree 4 GB.", "env")
-    text = page(run, tmp_path)
+    text = written(run, tmp_path)
     assert "one, stage env: Install" in text and "The disk is full.\nFree 4 GB." in text and ">Failed<" in text
 
 
 def test_run_json_renders_the_same_page_again(tmp_path: Path) -> None:
     run = one_run()
     report.collect(run, fetched(tmp_path, verify()), tmp_path / "report")
-    before = page(run, tmp_path)
+    before = written(run, tmp_path)
     (tmp_path / "report/index.html").unlink()
     assert cli.main(["report", str(tmp_path / "report/run.json")]) == 0
     assert (tmp_path / "report/index.html").read_text() == before
@@ -214,7 +215,7 @@ def test_results_of_an_earlier_run_are_not_shown(tmp_path: Path) -> None:
     again = one_run()
     report.collect(again, tmp_path / "nothing", tmp_path / "report")
     assert again.hosts[0].verify is None and not again.good
-    assert "data:image" not in page(again, tmp_path)
+    assert "data:image" not in written(again, tmp_path)
 
 
 @pytest.mark.parametrize("content", [{"schema": 2}, verify(passed="yes"), []])
@@ -226,4 +227,11 @@ def test_verify_result_that_makes_no_sense_fails_the_run(content: object, tmp_pa
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/etc"])
 def test_host_names_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
-    assert report.host_folder(tmp_path, name) is None
+    assert page.inside(tmp_path, name) is None
+
+
+@pytest.mark.parametrize(("size", "told"), [
+    (0, "0 bytes"), (512, "0.5 KiB"), (2**20, "1.0 MiB"), (19 * 2**30 + 2**29, "19.50 GiB"), (2**41, "2,048.00 GiB"),
+])  # fmt: skip
+def test_sizes_are_told_in_units_that_fit(size: int, told: str) -> None:
+    assert wording.size(size) == told

@@ -8,14 +8,20 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-ROOTS = {"datasets-all": "/opt/codetr/data", "datasets-subset": "/srv/data disk"}
+ROOTS = {"datasets-all": "/opt/codetr/data", "datasets-subset": "/srv/data disk", "datasets-shared": "/opt/codetr/data"}
+SHARED = "/mnt/shared"
 SUBSET = 6
 PARTS = ("coco-train2017", "coco-val2017", "coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val")
 
 
 @pytest.fixture
 def whole(host: Host) -> bool:
-    return host.backend.get_hostname() == "datasets-all"
+    return host.backend.get_hostname() != "datasets-subset"
+
+
+@pytest.fixture
+def linked(host: Host) -> bool:
+    return host.backend.get_hostname() == "datasets-shared"
 
 
 @pytest.fixture
@@ -69,6 +75,30 @@ def test_archives_stay_only_where_asked(host: Host, root: str, whole: bool) -> N
     assert host.check_output(f"find '{root}' -name '*.part*' -o -name '*.aria2' -o -name '*.lock' -o -name staging | wc -l") == "0"
 
 
+def test_a_copy_of_somebody_elses_is_linked_to_and_left(host: Host, root: str, linked: bool) -> None:
+    for name in ("coco/train2017", "coco/val2017", "coco/annotations/instances_val2017.json", "lvis_v1/annotations/lvis_v1_val.json"):
+        there = host.file(f"{root}/{name}")
+        assert there.is_symlink == linked
+        if linked:
+            assert there.linked_to == f"{SHARED}/{name if not name.startswith('lvis') else 'lvis_v1/lvis_v1_val.json'}"
+    if linked:
+        assert host.check_output(f"find {SHARED} -newer {root}/.codetr | wc -l") == "0"
+
+
+def test_the_summary_has_samples_of_both_data_sets(host: Host, root: str) -> None:
+    told = load(host, f"{root}/.codetr/summary.json")
+    assert {check["name"]: check["status"] for check in told["checks"]}["decoding"] == "ok"
+    assert {sample["set"] for sample in told["samples"]} == {"coco", "lvis"}
+    for sample in told["samples"]:
+        assert host.file(f"{root}/.codetr/samples/{sample['file']}").content[:2] == b"\xff\xd8"
+
+
+def test_a_job_that_was_killed_ended_right(host: Host, whole: bool, linked: bool, records: dict[str, Any]) -> None:
+    if whole and not linked:
+        assert len(host.file("/srv/killed/coco/train2017").listdir()) == records["coco-train2017"]["counts"]["images"]
+        assert host.check_output("find /srv/killed -name '*.part*' -o -name '*.zip' -o -name '*.lock' | wc -l") == "0"
+
+
 def test_manifests_say_what_was_made_from_what(host: Host, root: str, whole: bool, records: dict[str, Any]) -> None:
     for part in PARTS:
         manifest = load(host, f"{root}/.codetr/{part}.json")
@@ -78,8 +108,8 @@ def test_manifests_say_what_was_made_from_what(host: Host, root: str, whole: boo
         assert (manifest["choice"] is None) == whole
 
 
-def test_refused_bytes_are_nowhere(host: Host, whole: bool) -> None:
-    if whole:
+def test_refused_bytes_are_nowhere(host: Host, whole: bool, linked: bool) -> None:
+    if whole and not linked:
         assert host.file("/srv/wrong").is_directory
         assert host.check_output("find /srv/wrong -name 'coco-val2017*' ! -path '*/progress/*' | wc -l") == "0"
         assert not host.file("/srv/wrong/coco/val2017").exists

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import glob
 import os
 import shutil
 import tempfile
 import time
 import zipfile
-import zlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO, Callable
 
-from ansible_collections.codetr.provision.plugins.module_utils.archive import manifest
-from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Member, Selection, select
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest, space
+from ansible_collections.codetr.provision.plugins.module_utils.archive.ahead import Growing, empty, extract_ahead
+from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Entry, Member, Selection, select
+from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import WorkerKilled, Workers, chunks, processors, total
+from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import FETCH_ANEW, Writing
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.lock import Locked, lock
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
-
-BLOCK = 1 << 20
-FETCH_ANEW = "Remove it and run again: it is then fetched anew."
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Order:
     Attributes:
         src: the zip. It is believed to be the bytes of ``sha256``: whoever fetched it has hashed it.
         dest: the folder to make.
-        manifest: path of the folder's manifest.
+        manifest: path of the folder's manifest; the list of its files lies beside it.
         note: further keys for the manifest.
+        progress: path of the progress file, or empty.
     """
 
     src: str
@@ -42,8 +43,11 @@ class Order:
     progress: str = ""
 
 
-def extract(order: Order, check: bool = False) -> dict[str, Any]:
+def extract(order: Order, growing: Growing | None = None, check: bool = False) -> dict[str, Any]:
     """Make ``order.dest`` the wanted folder: ``{"changed", "files", "bytes"}``; with ``check`` only say whether it would change.
+
+    Args:
+        growing: the archive while it is on its way to ``order.src``: what has arrived is extracted meanwhile.
 
     Raises:
         ArchiveRefused: it was not done; the text says why and what to do.
@@ -57,31 +61,39 @@ def extract(order: Order, check: bool = False) -> dict[str, Any]:
         return {"changed": True, "files": None, "bytes": None}
     if os.path.lexists(order.dest) and there is None:
         raise ArchiveRefused(f"{order.dest} is there already and was not made by this project. Move it away, or choose another folder.")
+    failed = f"{order.src} could not be extracted to {order.dest}"
     try:
         os.makedirs(os.path.dirname(order.dest), exist_ok=True)
         with lock(f"{order.dest}.lock"):
-            return _extract(order, wanted)
+            return _extract(order, growing, wanted)
     except Locked:
         raise ArchiveRefused(f"Another run is extracting {order.dest} right now. Wait for it to end, then run again.") from None
+    except WorkerKilled as killed:
+        raise ArchiveRefused(f"{failed}: {killed}. Close what takes the memory, then run again.") from None
     except OSError as error:
-        said = error.strerror or error
-        raise ArchiveRefused(f"{order.src} could not be extracted to {order.dest}: {said}. Mend that, then run again.") from error
+        raise ArchiveRefused(f"{failed}: {error.strerror or error}. Mend that, then run again.") from error
 
 
-def _extract(order: Order, wanted: dict[str, Any]) -> dict[str, Any]:
+def _extract(order: Order, growing: Growing | None, wanted: dict[str, Any]) -> dict[str, Any]:
     for leftover in glob.glob(glob.escape(order.dest) + ".part-*"):
         shutil.rmtree(leftover)
     part = tempfile.mkdtemp(prefix=os.path.basename(order.dest) + ".part-", dir=os.path.dirname(order.dest))
+    progress, started = Progress(order.progress), time.monotonic()
+
+    def report(done: int, total: int | None) -> None:
+        progress.report("extract", done, total, done / max(time.monotonic() - started, 1e-3))
+
     try:
-        members, possible = _read_index(order)
-        _judge_replacing(order.dest, possible)
-        _judge_space(members, part)
-        write_members(order.src, members, part, Progress(order.progress))
+        early = extract_ahead(growing, order.src, order.selection, part, report) if growing else set()
+        members = _write_rest(order, part, early, report)
         os.chmod(part, 0o755)
         # One call for all: 118,000 single fsyncs take minutes, and a rename before the data is on the disk could show empty files.
-        os.sync()
-        done = {"files": len(members), "bytes": sum(member.info.file_size for member in members)}
-        manifest.write(order.manifest, {**order.note, **wanted, **done, "source": os.path.basename(order.src)})
+        _sync_disk(part)
+        rows = _listed(part, members)
+        inventory.write(inventory.beside(order.manifest), rows)
+        done = {"files": len(rows), "bytes": total(rows)}
+        marks = {"fingerprint": inventory.fingerprint(rows), "source": os.path.basename(order.src)}
+        manifest.write(order.manifest, {**order.note, **wanted, **done, **marks})
         _swap(part, order.dest)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -89,14 +101,36 @@ def _extract(order: Order, wanted: dict[str, Any]) -> dict[str, Any]:
     return {"changed": True, **done}
 
 
-def _read_index(order: Order) -> tuple[list[Member], set[str]]:
+def _write_rest(order: Order, part: str, early: set[Entry], report: Callable[[int, int], None]) -> list[Member]:
+    """Judge the whole archive and write what is not there yet; all members that are in ``part`` then."""
+    if not os.path.exists(order.src):
+        raise ArchiveRefused(f"There is no archive {order.src}. Fetch it first.")
+    with open(order.src, "rb") as archive:
+        members = _read_index(order, archive)
+        rest = [member for member in members if member.entry not in early]
+        if len(rest) + len(early) != len(members):
+            # Something that came early is not what the archive says that it holds.
+            empty(part)
+            rest = members
+        _judge_space(rest, part)
+        whole = total(members)
+        done = whole - total(rest)
+        report(done, whole)
+        with Workers(Writing(archive.fileno(), order.src, part), processors()) as workers:
+            for chunk, _ in workers.each(chunks(rest)):
+                done += total(chunk)
+                report(done, whole)
+    return members
+
+
+def _read_index(order: Order, archive: BinaryIO) -> list[Member]:
     try:
-        with zipfile.ZipFile(order.src) as archive:
-            return select(archive, order.src, os.path.getsize(order.src), order.selection)
-    except FileNotFoundError:
-        raise ArchiveRefused(f"There is no archive {order.src}. Fetch it first.") from None
+        with zipfile.ZipFile(archive) as index:
+            members, possible = select(index, order.src, os.fstat(archive.fileno()).st_size, order.selection)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
         raise ArchiveRefused(f"{order.src} is not a zip that can be read ({error}). {FETCH_ANEW}") from None
+    _judge_replacing(order.dest, possible)
+    return members
 
 
 def _judge_replacing(dest: str, possible: set[str]) -> None:
@@ -110,40 +144,32 @@ def _judge_replacing(dest: str, possible: set[str]) -> None:
 
 
 def _judge_space(members: list[Member], folder: str) -> None:
-    disk = os.statvfs(folder)
-    free, block = disk.f_bavail * disk.f_frsize, disk.f_frsize
-    needed = sum(-(-member.info.file_size // block) * block for member in members)
+    needed, free = space.needed(members, folder), space.free(folder)
     if needed > free:
         raise ArchiveRefused(f"Extracting to {folder} needs {needed} bytes and {free} are free. Free some space, or choose another disk.")
 
 
-def write_members(src: str, members: list[Member], folder: str, progress: Progress) -> None:
-    """Write the members below the folder, block by block; zipfile compares each one's CRC when its last byte has been read.
+def _sync_disk(folder: str) -> None:
+    """Have the folder's file system write all that it holds back.
 
-    Raises:
-        ArchiveRefused: a member's bytes are not what the archive says.
+    Not ``os.sync``: that waits for every disk and network share of the host, and never tells that writing failed.
     """
-    started, total = time.monotonic(), len(members)
-    with zipfile.ZipFile(src) as archive:
-        for number, member in enumerate(members, 1):
-            target = os.path.join(folder, *member.path.split("/"))
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            _write_member(archive, member, target, src)
-            progress.report("extract", number, total, number / max(time.monotonic() - started, 1e-3))
-
-
-def _write_member(archive: zipfile.ZipFile, member: Member, target: str, src: str) -> None:
-    written = 0
+    library = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with archive.open(member.info) as source, open(target, "xb") as handle:
-            for block in iter(lambda: source.read(BLOCK), b""):
-                handle.write(block)
-                written += len(block)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ArchiveRefused(f"{src} is damaged at {member.path!r}: {error}. {FETCH_ANEW}") from None
-    if written != member.info.file_size:
-        declared = member.info.file_size
-        raise ArchiveRefused(f"{src} is damaged at {member.path!r}: {written} bytes where {declared} are declared. {FETCH_ANEW}")
+        if library.syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), folder)
+    finally:
+        os.close(descriptor)
+
+
+def _listed(part: str, members: list[Member]) -> list[inventory.Row]:
+    """The rows of what was written. Taken when all is on the disk: a network share gives files their final times no earlier."""
+    crcs = {member.path: member.entry.crc for member in members}
+    rows = [row._replace(crc=crcs.pop(row.path, None)) for row in inventory.scan(part)]
+    if crcs or any(row.crc is None for row in rows):
+        raise ArchiveRefused(f"{part} does not have the files that were just written to it. Leave that folder alone and run again.")
+    return rows
 
 
 def _swap(part: str, dest: str) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
+from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import Selection
 
 
@@ -30,14 +32,7 @@ def read(path: str) -> dict[str, Any] | None:
 
 def write(path: str, manifest: dict[str, Any]) -> None:
     """Replace the manifest as a whole, on the disk before this returns."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    draft = f"{path}.new"
-    with open(draft, "w", encoding="utf-8") as handle:
-        json.dump(manifest, handle, indent=1, sort_keys=True)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(draft, path)
+    replace_text(path, (json.dumps(manifest, indent=1, sort_keys=True), "\n"))
 
 
 def files_below(folder: str) -> dict[str, int]:
@@ -51,8 +46,10 @@ def files_below(folder: str) -> dict[str, int]:
 
 
 def describes(manifest: dict[str, Any] | None, wanted: dict[str, Any], folder: str) -> bool:
-    """Whether the folder is the wanted one and still has as many files and bytes as when it was made."""
-    if manifest is None or not os.path.isdir(folder) or any(manifest.get(key) != value for key, value in wanted.items()):
+    """Whether the folder is the wanted one, and no file in it was added, removed or written to since it was made."""
+    if manifest is None or any(manifest.get(key) != value for key, value in wanted.items()):
         return False
-    files = files_below(folder)
-    return len(files) == manifest.get("files") and sum(files.values()) == manifest.get("bytes")
+    try:
+        return bool(manifest.get("fingerprint") == inventory.fingerprint(inventory.scan(folder)))
+    except OSError:
+        return False

@@ -1,78 +1,86 @@
-"""Whether an annotation file is what its record says, and every picture that it names is there."""
+"""Whether a surveyed annotation file is what its record says, and every picture that it names is there and can be read."""
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import expected_counts, image_path
-
-FETCH_AGAIN = "Remove {path} and run again: it is then made anew from the archive"
-
-
-class DatasetRefused(Exception):
-    """The data set is not in order. The text is for people: what is wrong and what to do."""
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.decode import Decoded
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import LINKS, expected_counts
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import FETCH_AGAIN, DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
 
 
-def load(path: str) -> dict[str, Any]:
-    """The parsed file, with its lists of images and annotations.
+def judge_numbers(found: Survey, path: str, counts: dict[str, Any] | None) -> dict[str, int]:
+    """The file's numbers of images and annotations.
 
-    Raises:
-        DatasetRefused: it is not such a file.
-    """
-    try:
-        with open(path, encoding="utf-8") as handle:
-            document = json.load(handle)
-    except FileNotFoundError:
-        raise DatasetRefused(f"There is no {path}. Run again: it is then made anew from the archive.") from None
-    except (OSError, ValueError) as error:
-        raise DatasetRefused(f"{path} is no JSON that can be read ({error}). {FETCH_AGAIN.format(path=path)}.") from None
-    except MemoryError:
-        size = os.path.getsize(path)
-        raise DatasetRefused(f"{path} ({size} bytes) does not fit into memory. Training reads it whole too: use a larger host.") from None
-    if not isinstance(document, dict) or not all(isinstance(document.get(key), list) for key in ("images", "annotations")):
-        raise DatasetRefused(f"{path} has no lists called images and annotations. {FETCH_AGAIN.format(path=path)}.")
-    return document
-
-
-def judge_counts(document: dict[str, Any], path: str, stem: str, counts: dict[str, Any] | None) -> dict[str, int]:
-    """The file's counts of images and annotations.
+    Args:
+        path: of the file, for the sentence.
+        counts: of its artifact record; None for no expectation (a subset).
 
     Raises:
         DatasetRefused: the record says other ones.
     """
-    got = {key: len(document[key]) for key in ("images", "annotations")}
-    for key, number in expected_counts(counts, stem).items():
+    got = {"images": found.images, "annotations": found.annotations}
+    for key, number in expected_counts(counts, found.stem).items():
         if got[key] != number:
             way_out = FETCH_AGAIN.format(path=path)
             raise DatasetRefused(f"{path} has {got[key]} {key} where its record says {number}. {way_out}, or correct the record's counts.")
     return got
 
 
-def judge_images(document: dict[str, Any], path: str, stem: str, pictures: dict[str, set[str]], root: str) -> None:
+def judge_pictures(found: Survey, path: str, there: Mapping[str, Collection[str]], root: str) -> None:
     """Every picture that the file names is in its folder, and every annotation belongs to a picture of the file.
 
     Args:
-        pictures: names by folder (``train2017``, ``val2017``).
+        there: names by folder, as ``pictures_below`` gives them.
 
     Raises:
         DatasetRefused: one is not; the text names the first.
     """
-    missing = []
-    for image in document["images"]:
-        folder, _, name = image_path(stem, image).partition("/")
-        if name not in pictures.get(folder, ()):
-            missing.append(f"{folder}/{name}")
+    missing = [picture for picture in found.pictures if not _is_there(picture, there)]
     if missing:
         raise DatasetRefused(
             f"{path} names {len(missing)} images that are not below {root}/coco, the first is {min(missing)}. "
-            "Remove the folder it belongs to and run again: it is then made anew from the archive.",
+            "Move the folder it belongs to away and run again: it is then made anew from the archive.",
         )
-    known = {image["id"] for image in document["images"]}
-    stray = sum(entry["image_id"] not in known for entry in document["annotations"])
-    if stray:
-        raise DatasetRefused(f"{path} has {stray} annotations of images that it does not list. {FETCH_AGAIN.format(path=path)}.")
+    if found.strays:
+        raise DatasetRefused(f"{path} has {found.strays} annotations of images that it does not list. {FETCH_AGAIN.format(path=path)}.")
+
+
+def _is_there(picture: str, there: Mapping[str, Collection[str]]) -> bool:
+    folder, _, name = picture.partition("/")
+    return name in there.get(folder, ())
+
+
+def judge_links(found: Survey, path: str, linked: Collection[str], root: str) -> None:
+    """Every folder that an LVIS file names is to be reached from LVIS's own folder; its val file names both.
+
+    Args:
+        linked: folders, as ``linked_folders`` gives them.
+
+    Raises:
+        DatasetRefused: one is not.
+    """
+    named = {picture.partition("/")[0] for picture in found.pictures}
+    for folder in sorted(named - set(linked)):
+        what = f"{path} names images in {folder}, and {root}/lvis_v1/{folder} leads to no folder"
+        raise DatasetRefused(f"{what}. Move away what is there and run again: the link is then made anew.")
+
+
+def judge_decoded(decoded: Decoded, root: str) -> None:
+    """All images that were looked at could be decoded and have the size that the annotations say.
+
+    Raises:
+        DatasetRefused: one has not; the text names the first.
+    """
+    if decoded.faults:
+        first = min(decoded.faults)
+        raise DatasetRefused(
+            f"{len(decoded.faults)} of {decoded.looked} images below {root}/coco that were looked at are damaged: "
+            f"{first} {decoded.faults[first]}. Move the folder it belongs to away and run again: it is then made anew from the archive.",
+        )
 
 
 def pictures_below(root: str) -> dict[str, set[str]]:
@@ -82,3 +90,8 @@ def pictures_below(root: str) -> dict[str, set[str]]:
         path = os.path.join(root, "coco", folder)
         found[folder] = set(os.listdir(path)) if os.path.isdir(path) else set()
     return found
+
+
+def linked_folders(root: str) -> set[str]:
+    """The image folders that can be reached from LVIS's own folder."""
+    return {os.path.basename(link) for link in LINKS if os.path.isdir(os.path.join(root, link))}

@@ -1,13 +1,24 @@
-"""What a part of a data set is, by its manifest and by what is there. Pure."""
+"""What a part of a data set is, by its manifest and by what is there, and which parts are made from their archives. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import IMAGES, Part, expected_counts
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import ANNOTATIONS, IMAGES, Part, expected_counts
 
-HERE, MISSING, DAMAGED, CHANGED, UNVALIDATED, ADOPT, FOREIGN = "here", "missing", "damaged", "changed", "not validated", "adopt", "foreign"
+# Fine, or not to be touched.
+HERE, FOREIGN = "here", "foreign"
+# Made from the archive.
+MISSING, DAMAGED, CHANGED = "missing", "damaged", "changed"
+# There, and only to be looked at: never looked at yet, or not since its files were touched.
+UNVALIDATED, TOUCHED = "not validated", "touched"
+# Somebody else's: taken as it is at its place, or linked to.
+ADOPT, LINK = "adopt", "link"
+MADE = (MISSING, DAMAGED, CHANGED)
+MOVE_AWAY = "Move it away, or set codetr_datasets_root to another folder."
+TAKE_OUT = "Mend it, or take the folder out of codetr_datasets_existing: then it is downloaded."
 
 
 @dataclass
@@ -16,75 +27,118 @@ class Verdict:
 
     Attributes:
         word: ``here`` is the only one that asks for nothing; ``foreign`` must not be touched.
+        path: for ``foreign``, what the sentence is about; empty for the part's own folder.
         detail: for ``foreign``, what follows the path in a sentence.
+        way_out: for ``foreign``, what to do.
         files: number of pictures there.
-        adopted: whether it is somebody else's, validated by us.
+        source: for ``link``, ``{"path", "names"}`` of what is linked to.
     """
 
     word: str
+    path: str = ""
     detail: str = ""
+    way_out: str = MOVE_AWAY
     files: int = 0
-    adopted: bool = False
+    source: dict[str, Any] = field(default_factory=dict)
 
     @property
     def todo(self) -> bool:
         """Whether work is needed and allowed."""
         return self.word not in (HERE, FOREIGN)
 
-    def make_anew(self) -> None:
-        """Have it made from its archive, although it would be fine."""
-        if self.word in (HERE, UNVALIDATED):
-            self.word = CHANGED
 
-
-def judge(part: Part, found: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None) -> Verdict:
+def judge(
+    part: Part, found: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None, candidates: list[dict[str, Any]]
+) -> Verdict:
     """The verdict on one part.
 
     Args:
         found: the part as the probe saw it.
         record: its artifact record.
         choice: the subset's choice, or None for all.
+        candidates: where somebody else's copy of the part may be, as the probe saw it.
     """
     manifest, files = found["manifest"], found["files"]
     present = found["there"] if part.kind == IMAGES else bool(found["sizes"])
     if manifest is None:
-        return _unknown(part, found, record, choice) if present else Verdict(MISSING)
-    adopted = bool(manifest.get("adopted"))
+        return _unknown(part, found, record, choice) if present else _elsewhere(part, record, choice, candidates)
     if not present:
-        return Verdict(DAMAGED if not adopted else MISSING)
-    verdict = Verdict(HERE, files=files, adopted=adopted)
+        return _elsewhere(part, record, choice, candidates) if manifest.get("adopted") else Verdict(DAMAGED)
+    word = _word(part, found, record, choice, manifest)
+    if manifest.get("linked") and word not in (HERE, TOUCHED):
+        # Only the link is ours, and may be made to lead elsewhere.
+        return _elsewhere(part, record, choice, candidates)
+    if manifest.get("adopted") and word in MADE:
+        return Verdict(FOREIGN, detail=f"was there before this project, is {word} by now, and is not replaced{_first(found)}", files=files)
+    return Verdict(word, files=files)
+
+
+def _word(part: Part, found: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None, manifest: dict[str, Any]) -> str:
     if manifest.get("sha256") != record["sha256"] or manifest.get("choice") != choice:
-        verdict.word = CHANGED
-    elif not _whole(part, found, manifest):
-        verdict.word = DAMAGED
-    elif not manifest.get("validated"):
-        verdict.word = UNVALIDATED if part.kind == IMAGES else DAMAGED
-    if adopted and verdict.word in (CHANGED, DAMAGED):
-        return Verdict(FOREIGN, "was there before this project and is no longer what is wished, and it is not replaced", files)
-    return verdict
+        return CHANGED
+    differs = found["differs"] or {"missing": 0, "resized": 0, "touched": 0}
+    if differs["missing"] or differs["resized"]:
+        return DAMAGED
+    if manifest.get("validated") and manifest.get("fingerprint"):
+        return TOUCHED if differs["touched"] else HERE
+    # Of ours, annotations go to their place only when all is checked, and nobody touches images before that.
+    half = not manifest.get("adopted") and (part.kind == ANNOTATIONS or differs["touched"])
+    return DAMAGED if half else UNVALIDATED
 
 
-def _whole(part: Part, found: dict[str, Any], manifest: dict[str, Any]) -> bool:
-    """Files may have been added; none may be missing."""
-    if part.kind == IMAGES:
-        return found["files"] >= manifest.get("files", 0)
-    return all(found["sizes"].get(name) == size for name, size in (manifest.get("json") or {}).items())
+def _first(found: dict[str, Any]) -> str:
+    return f" (the first file that differs is {found['differs']['first']})" if found["differs"] else ""
 
 
 def _unknown(part: Part, found: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None) -> Verdict:
-    """Somebody else's data: taken as it is when it can be the whole of what is wished."""
-    files = found["files"]
+    """Somebody else's data at the part's place: taken as it is when it can be the whole of what is wished."""
     if choice is not None:
-        return Verdict(FOREIGN, "was there before this project, and a subset is never cut out of other people's data", files)
+        what = "was there before this project, and a subset is never cut out of other people's data"
+        return Verdict(FOREIGN, detail=what, files=found["files"])
+    lacks = _lacks(part, record, found["files"], list(found["sizes"]))
+    if lacks:
+        return Verdict(FOREIGN, detail=f"was there before this project {lacks}", files=found["files"])
+    return Verdict(ADOPT, files=found["files"])
+
+
+def _elsewhere(part: Part, record: dict[str, Any], choice: dict[str, Any] | None, candidates: list[dict[str, Any]]) -> Verdict:
+    """A copy in a folder that the wishes name is linked to; a subset is always made."""
+    if choice is not None or not candidates:
+        return Verdict(MISSING)
+    lacks = {}
+    for candidate in candidates:
+        lacks[candidate["path"]] = _lacks(part, record, candidate["files"], candidate["names"])
+        if not lacks[candidate["path"]]:
+            return Verdict(LINK, files=candidate["files"], source={"path": candidate["path"], "names": candidate["names"]})
+    path, what = next(iter(lacks.items()))
+    return Verdict(FOREIGN, path=path, detail=f"is to be used {what}", way_out=TAKE_OUT)
+
+
+def _lacks(part: Part, record: dict[str, Any], files: int, names: list[str]) -> str:
+    """Why data of others cannot be the whole part; empty where it can."""
     if part.kind == IMAGES:
         wanted = (record.get("counts") or {}).get("images")
-        if wanted is None or files != wanted:
-            whole = wanted or "an unknown number"
-            return Verdict(FOREIGN, f"was there before this project with {files} files, where {whole} would be all of it", files)
-    else:
-        absent = [name for name in part.required if name not in found["sizes"]]
-        if absent:
-            return Verdict(FOREIGN, f"was there before this project without {absent[0]}, and is not mixed with other files")
-        if not all(expected_counts(record.get("counts"), name[: -len(".json")]) for name in part.required):
-            return Verdict(FOREIGN, "was there before this project, and its record has no counts to judge it by")
-    return Verdict(ADOPT, files=files, adopted=True)
+        return "" if files == wanted else f"with {files} files, where {wanted or 'an unknown number'} would be all of it"
+    absent = [name for name in part.required if name not in names]
+    if absent:
+        return f"without {absent[0]}, and is not mixed with other files"
+    if not all(expected_counts(record.get("counts"), name[: -len(".json")]) for name in part.required):
+        return "and its record has no counts to judge it by"
+    return ""
+
+
+def to_make(words: Mapping[str, str], kinds: Mapping[str, str], chosen_already: bool | None) -> tuple[list[str], bool]:
+    """Which parts are made from their archives, and whether the subset is chosen first.
+
+    Args:
+        words: each part's word, by name.
+        kinds: ``images`` or ``annotations``, by name.
+        chosen_already: whether the subset that is wished has been chosen; None where everything is wished.
+    """
+    annotations = [name for name in words if kinds[name] == ANNOTATIONS]
+    made = [name for name, word in words.items() if word in MADE]
+    # The whole annotations are what a subset is chosen from, and only their cut ones are kept.
+    choosing = chosen_already is not None and bool(made) and (not chosen_already or any(name in made for name in annotations))
+    if choosing:
+        made = [name for name in words if name in made or name in annotations]
+    return made, choosing

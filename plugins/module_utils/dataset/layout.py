@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 
 IMAGES, ANNOTATIONS = "images", "annotations"
@@ -21,6 +23,8 @@ class Part:
         path: the folder, below the data root.
         below, strip: which members of the archive, and how many leading parts of their names go.
         required: JSON files that must come out of it.
+        names: regular expression for all JSON files that it has.
+        places: folders below somebody's own copy of the data where the part is found.
     """
 
     name: str
@@ -29,10 +33,22 @@ class Part:
     below: str = ""
     strip: int = 0
     required: tuple[str, ...] = ()
+    names: str = ""
+    places: tuple[str, ...] = ()
 
 
-TRAIN = Part("coco-train2017", IMAGES, "coco/train2017", "train2017/", 1)
-VAL = Part("coco-val2017", IMAGES, "coco/val2017", "val2017/", 1)
+def _images(name: str, folder: str) -> Part:
+    places = (f"coco/{folder}", folder, f"coco/images/{folder}", f"images/{folder}")
+    return Part(name, IMAGES, f"coco/{folder}", f"{folder}/", 1, places=places)
+
+
+def _lvis(name: str, file: str) -> Part:
+    places = ("lvis_v1/annotations", "lvis_v1", "lvis/annotations", "lvis", "annotations", ".")
+    return Part(name, ANNOTATIONS, "lvis_v1/annotations", required=(file,), names=re.escape(file), places=places)
+
+
+TRAIN = _images("coco-train2017", "train2017")
+VAL = _images("coco-val2017", "val2017")
 COCO = Part(
     "coco-annotations-trainval2017",
     ANNOTATIONS,
@@ -40,9 +56,16 @@ COCO = Part(
     "annotations/",
     1,
     ("instances_train2017.json", "instances_val2017.json"),
+    r"(instances|captions|person_keypoints)_(train|val)2017\.json",
+    ("coco/annotations", "annotations"),
 )
-LVIS_TRAIN = Part("lvis-v1-train", ANNOTATIONS, "lvis_v1/annotations", required=("lvis_v1_train.json",))
-LVIS_VAL = Part("lvis-v1-val", ANNOTATIONS, "lvis_v1/annotations", required=("lvis_v1_val.json",))
+LVIS_TRAIN = _lvis("lvis-v1-train", "lvis_v1_train.json")
+LVIS_VAL = _lvis("lvis-v1-val", "lvis_v1_val.json")
+
+
+def ours(root: str, *names: str) -> str:
+    """A path in our own folder below the data root."""
+    return os.path.join(root, OURS, *names)
 
 
 def parts_for(names: list[str]) -> list[Part]:

@@ -1,145 +1,245 @@
-"""Choosing the subset, and the last step of an installation: validate, put annotations and links in place, write the manifests."""
+"""The last step: validate everything, give annotations and links their places, write the manifests and the summary."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-from typing import Any
+from typing import Any, Callable
 
-from ansible_collections.codetr.provision.plugins.module_utils.archive import manifest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, subset
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.check import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import ANNOTATIONS, IMAGES, LINKS, OURS
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest
+from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
+from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import processors
+from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, decode, judge, subset, summary, surveys
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.choice import chosen_pictures
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import ANNOTATIONS, IMAGES, LINKS, ours
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
 
-CHOICE = "choice"
-
-
-def ours(root: str, *names: str) -> str:
-    """A path in our own folder below the data root."""
-    return os.path.join(root, OURS, *names)
+ProgressOf = Callable[[str, str], Callable[[int, int], None]]
 
 
-def choose(root: str, parts: list[dict[str, Any]], choice: dict[str, Any]) -> dict[str, int]:
-    """Choose the subset from the extracted annotations and write it down, one list per folder; how many pictures of each."""
-    outlines = {}
-    for part in parts:
-        for name in part["required"]:
-            stem = name[: -len(".json")]
-            outlines[stem] = subset.outline(check.load(ours(root, "staging", part["name"], name)), stem)
-    chosen = subset.choose(outlines, choice["subset"])
-    folder = ours(root, CHOICE)
-    os.makedirs(folder, exist_ok=True)
-    for split, names in chosen.items():
-        with open(os.path.join(folder, f"{split}.txt"), "w", encoding="utf-8") as handle:
-            handle.writelines(f"{name}\n" for name in names)
-    # Last: the lists count only when this says that they are whole.
-    manifest.write(os.path.join(folder, "choice.json"), choice)
-    return {split: len(names) for split, names in chosen.items()}
+class Placing:
+    """Validates all parts and finishes those that are not finished.
 
-
-def chosen_pictures(root: str) -> frozenset[str]:
-    """The subset's pictures as ``train2017/...jpg``."""
-    found = []
-    for split in ("train2017", "val2017"):
-        with open(ours(root, CHOICE, f"{split}.txt"), encoding="utf-8") as handle:
-            found += [f"{split}/{line.strip()}" for line in handle]
-    return frozenset(found)
-
-
-def place(root: str, parts: list[dict[str, Any]], choice: dict[str, Any] | None, links: bool) -> dict[str, Any]:
-    """Finish the given parts; what each has now, by name.
-
-    Raises:
-        DatasetRefused: something is not in order. What is in place already stays, and is not marked as finished.
+    Args:
+        parts: all of them by name, see module codetr_dataset.
+        words: what each is (``judge``).
+        made: names of those that were just extracted.
+        choice: the subset, or None for everything.
+        progress_of: gives the callback for a part and a step.
     """
-    chosen = chosen_pictures(root) if choice else None
-    pictures = check.pictures_below(root)
-    done = {part["name"]: _images(root, part, choice is not None) for part in parts if part["kind"] == IMAGES}
-    for part in parts:
-        if part["kind"] == ANNOTATIONS:
-            done[part["name"]] = _annotations(root, part, chosen, pictures)
-    if links:
-        for link, target in LINKS.items():
-            _link(os.path.join(root, link), target)
-    for name, found in done.items():
-        manifest.write(ours(root, f"{name}.json"), {**found, "part": name, "choice": choice, "validated": True})
-    for folder in ("staging", "progress"):
-        shutil.rmtree(ours(root, folder), ignore_errors=True)
-    return done
 
+    def __init__(
+        self,
+        root: str,
+        parts: dict[str, dict[str, Any]],
+        words: dict[str, str],
+        made: set[str],
+        choice: dict[str, Any] | None,
+        progress_of: ProgressOf,
+    ) -> None:
+        self.root, self.parts, self.words, self.made, self.choice = root, parts, words, made, choice
+        self.progress_of = progress_of
+        self.chosen = chosen_pictures(root) if choice else None
 
-def _images(root: str, part: dict[str, Any], chosen: bool) -> dict[str, Any]:
-    path = os.path.join(root, part["path"])
-    if not os.path.isdir(path):
-        raise DatasetRefused(f"There is no folder {path}. Run again: it is then made anew from the archive.")
-    there = manifest.read(ours(root, f"{part['name']}.json")) or {}
-    files = manifest.files_below(path)
-    wanted = None if chosen else (part["counts"] or {}).get("images")
-    if wanted is not None and len(files) != wanted:
-        raise DatasetRefused(
-            f"{path} has {len(files)} files where the record of {part['name']} says {wanted}. "
-            "Give the record its right counts, or move the folder away.",
+    def run(self, links: bool, decoding: str, decoders: list[str]) -> dict[str, Any]:
+        """``{part: {"files", "bytes", "counts"}}`` of the parts that were finished.
+
+        Raises:
+            DatasetRefused: something is not in order. What is in place already stays, and is not marked as finished.
+            InventoryFailed: a file cannot be read.
+        """
+        todo = [part for part in self.parts.values() if part["name"] in self.made or self.words[part["name"]] != judge.HERE]
+        images = [part for part in self.parts.values() if part["kind"] == IMAGES]
+        annotations = [part for part in self.parts.values() if part["kind"] == ANNOTATIONS]
+        for part in images:
+            self._link_images(part)
+        done = {part["name"]: self._images(part) for part in images if part in todo}
+        files = {part["name"]: self._files(part) for part in annotations}
+        found, sizes = self._validate(files)
+        python = decode.decoder(decoders)
+        decoded = None if python is None else self._decode(python, sizes, decoding == "all" and any(part in todo for part in images))
+        self._summarise(images, done, [one for some in found.values() for one in some], decoded, python)
+        if decoded:
+            check.judge_decoded(decoded, self.root)
+        for part in annotations:
+            if part in todo:
+                counts = {one.stem: {"images": one.images, "annotations": one.annotations} for one in found[part["name"]]}
+                done[part["name"]] = self._put(part, files[part["name"]], counts)
+        if links:
+            for link, target in LINKS.items():
+                _link(os.path.join(self.root, link), target)
+            self._judge_links(files, found)
+        # Last of all: only now is anything finished.
+        for name, told in done.items():
+            manifest.write(ours(self.root, f"{name}.json"), {**told, "part": name, "choice": self.choice, "validated": True})
+        return {name: {key: told[key] for key in ("files", "bytes", "counts")} for name, told in done.items()}
+
+    def _manifest(self, part: dict[str, Any]) -> dict[str, Any]:
+        return manifest.read(ours(self.root, f"{part['name']}.json")) or {}
+
+    def _provenance(self, part: dict[str, Any]) -> dict[str, Any]:
+        """What the manifest says of where the part is from; of one that was only looked at again, it stays what it was."""
+        word, before = self.words[part["name"]], self._manifest(part)
+        linked = part["source"]["path"] if word == judge.LINK else before.get("linked", "")
+        adopted = part["name"] not in self.made and (word in (judge.ADOPT, judge.LINK) or bool(before.get("adopted")))
+        return {"sha256": part["sha256"], "stand_in": part["stand_in"], "adopted": adopted, "linked": linked if adopted else ""}
+
+    def _link_images(self, part: dict[str, Any]) -> None:
+        if self.words[part["name"]] != judge.LINK:
+            return
+        path = os.path.join(self.root, part["path"])
+        # Before the link: cut off after it, the next run must know it as ours.
+        mark = {**self._provenance(part), "part": part["name"], "choice": self.choice, "validated": False}
+        manifest.write(ours(self.root, f"{part['name']}.json"), mark)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.islink(path):
+            os.unlink(path)
+        _link(path, part["source"]["path"])
+
+    def _images(self, part: dict[str, Any]) -> dict[str, Any]:
+        """What the manifest of a folder of images says."""
+        path, before = os.path.join(self.root, part["path"]), self._manifest(part)
+        if not os.path.isdir(path):
+            raise DatasetRefused(f"There is no folder {path}. Run again: it is then made anew from the archive.")
+        rows = inventory.scan(path)
+        if before.get("fingerprint") != inventory.fingerprint(rows):
+            rows = inventory.take(path, processors(), self.progress_of(part["name"], "read"))
+            inventory.write(inventory.beside(ours(self.root, f"{part['name']}.json")), rows)
+        wanted = None if self.choice else (part["counts"] or {}).get("images")
+        if wanted is not None and len(rows) != wanted:
+            raise DatasetRefused(
+                f"{path} has {len(rows)} files where the record of {part['name']} says {wanted}. "
+                "Give the record its right counts, or move the folder away.",
+            )
+        empty = [row.path for row in rows if row.size == 0]
+        if empty:
+            raise DatasetRefused(f"{path} has {len(empty)} empty files, the first is {min(empty)}. Move them away, then run again.")
+        told = {"files": len(rows), "bytes": sum(row.size for row in rows), "fingerprint": inventory.fingerprint(rows)}
+        return {**before, **self._provenance(part), **told, "counts": {"images": len(rows)}}
+
+    def _files(self, part: dict[str, Any]) -> list[str]:
+        """Where the annotation files of a part are now, those of a subset cut.
+
+        Raises:
+            DatasetRefused: one is missing, or stands where somebody else's lies.
+        """
+        name, final = part["name"], os.path.join(self.root, part["path"])
+        mine = self._manifest(part).get("json") or {}
+        if name not in self.made:
+            if self.words[name] == judge.LINK:
+                return [os.path.join(part["source"]["path"], file) for file in part["source"]["names"]]
+            return [os.path.join(final, file) for file in sorted(mine or part["required"])]
+        source = ours(self.root, "staging", name)
+        names = sorted(file for file in os.listdir(source) if file.endswith(".json"))
+        absent = sorted(set(part["required"]) - set(names))
+        if absent:
+            way_out = "Give its record the right URL and sha256 in provision_artifacts"
+            raise DatasetRefused(f"The archive of {name} has no {absent[0]}. {way_out}.")
+        for file in names:
+            if file not in mine and os.path.lexists(os.path.join(final, file)):
+                foreign = os.path.join(final, file)
+                raise DatasetRefused(f"{foreign} is there already and was not made by this project. Move it away, then run again.")
+        if self.chosen is None:
+            return [os.path.join(source, file) for file in names]
+        return [self._cut(name, os.path.join(source, file)) for file in names]
+
+    def _cut(self, name: str, path: str) -> str:
+        assert self.chosen is not None
+        target = ours(self.root, "staging", f"{name}.cut", os.path.basename(path))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        surveys.make(self.root, [path], lambda done, total: None)
+        subset.cut_file(path, target, surveys.load(self.root, path), self.chosen)
+        return target
+
+    def _validate(self, files: dict[str, list[str]]) -> tuple[dict[str, list[Survey]], dict[str, list[int]]]:
+        """Every annotation file against its record and the images that are there.
+
+        Returns:
+            Small surveys by part, and ``[id, width, height]`` by image.
+        """
+        there = check.pictures_below(self.root)
+        surveys.make(self.root, [path for paths in files.values() for path in paths], self.progress_of("annotations", "validate"))
+        found: dict[str, list[Survey]] = {}
+        sizes: dict[str, list[int]] = {}
+        for name, paths in files.items():
+            found[name] = []
+            for path in paths:
+                one = surveys.load(self.root, path)
+                check.judge_numbers(one, path, None if self.choice else self.parts[name]["counts"])
+                check.judge_pictures(one, path, there, self.root)
+                for picture, known in one.pictures.items():
+                    sizes.setdefault(picture, known)
+                found[name].append(summary.small(one))
+        return found, sizes
+
+    def _decode(self, python: str, sizes: dict[str, list[int]], everything: bool) -> decode.Decoded:
+        there = check.pictures_below(self.root)
+        wanted = decode.jobs(self.root, there, sizes, None if everything else decode.SAMPLE)
+        total = sum(len(names) if everything else min(len(names), decode.SAMPLE) for names in there.values())
+        on_progress = self.progress_of("images", "decode")
+        return decode.decode(python, wanted, lambda done: on_progress(done, total))
+
+    def _put(self, part: dict[str, Any], paths: list[str], counts: dict[str, Any]) -> dict[str, Any]:
+        """Give annotation files their names; what the manifest says of them."""
+        final, mark = os.path.join(self.root, part["path"]), ours(self.root, f"{part['name']}.json")
+        mine = self._manifest(part).get("json") or {}
+        sizes = {os.path.basename(path): os.path.getsize(path) for path in paths}
+        told = {**self._provenance(part), "files": len(paths), "bytes": sum(sizes.values()), "json": sizes, "counts": counts}
+        # Before the first file gets its name: cut off after that, the next run must know them as ours.
+        manifest.write(mark, {**told, "part": part["name"], "choice": self.choice, "validated": False})
+        os.makedirs(final, exist_ok=True)
+        for path in paths:
+            target = os.path.join(final, os.path.basename(path))
+            if part["name"] in self.made:
+                os.replace(path, target)
+            elif self.words[part["name"]] == judge.LINK:
+                if os.path.islink(target) and os.path.basename(path) in mine:
+                    os.unlink(target)
+                _link(target, path)
+        rows = inventory.take(final, processors(), self.progress_of(part["name"], "read"), sorted(sizes))
+        inventory.write(inventory.beside(mark), rows)
+        return {**told, "fingerprint": inventory.fingerprint(rows)}
+
+    def _judge_links(self, files: dict[str, list[str]], found: dict[str, list[Survey]]) -> None:
+        linked = check.linked_folders(self.root)
+        for name, paths in files.items():
+            if self.parts[name]["path"].startswith("lvis"):
+                for path, one in zip(paths, found[name]):
+                    check.judge_links(one, path, linked, self.root)
+
+    def _summarise(
+        self,
+        images: list[dict[str, Any]],
+        done: dict[str, dict[str, Any]],
+        found: list[Survey],
+        decoded: decode.Decoded | None,
+        python: str | None,
+    ) -> None:
+        """For the report; it tells of images that cannot be decoded, too."""
+        folders, counts = [], {}
+        for part in images:
+            told = done.get(part["name"]) or self._manifest(part)
+            source = "linked" if told.get("linked") else "adopted" if told.get("adopted") else "archive"
+            path = told.get("linked") or os.path.join(self.root, part["path"])
+            name = os.path.basename(part["path"])
+            folders.append({"name": name, "images": told["files"], "bytes": told["bytes"], "source": source, "path": path})
+        for part in self.parts.values():
+            counts.update({name[: -len(".json")]: {} if self.choice else part["counts"] for name in part["required"]})
+        content = summary.summary(
+            self.root,
+            (self.choice or {}).get("subset", 0),
+            any(part["stand_in"] for part in self.parts.values()),
+            folders,
+            found,
+            summary.checks_of(found, counts, sum(folder["images"] for folder in folders), decoded),
+            summary.shown(self.root, found, ours(self.root, "samples"), python),
         )
-    empty = [name for name, size in sorted(files.items()) if size == 0]
-    if empty:
-        raise DatasetRefused(f"{path} has {len(empty)} empty files, the first is {empty[0]}. Move them away, then run again.")
-    return {**there, **_provenance(part), "files": len(files), "bytes": sum(files.values()), "counts": {"images": len(files)}}
-
-
-def _provenance(part: dict[str, Any]) -> dict[str, Any]:
-    return {"sha256": part["sha256"], "stand_in": part["stand_in"], "adopted": part["adopt"]}
-
-
-def _annotations(
-    root: str,
-    part: dict[str, Any],
-    chosen: frozenset[str] | None,
-    pictures: dict[str, set[str]],
-) -> dict[str, Any]:
-    final = os.path.join(root, part["path"])
-    source = final if part["adopt"] else ours(root, "staging", part["name"])
-    names = list(part["required"]) if part["adopt"] else sorted(name for name in manifest.files_below(source) if name.endswith(".json"))
-    absent = sorted(set(part["required"]) - set(names))
-    if absent:
-        way_out = "Give its record the right URL and sha256 in provision_artifacts"
-        raise DatasetRefused(f"The archive of {part['name']} has no {absent[0]}. {way_out}.")
-    mine = (manifest.read(ours(root, f"{part['name']}.json")) or {}).get("json", {})
-    counts = {}
-    for name in names:
-        path, stem = os.path.join(source, name), name[: -len(".json")]
-        if not part["adopt"] and name not in mine and os.path.lexists(os.path.join(final, name)):
-            foreign = os.path.join(final, name)
-            raise DatasetRefused(f"{foreign} is there already and was not made by this project. Move it away, then run again.")
-        document = check.load(path)
-        if chosen is None:
-            counts[stem] = check.judge_counts(document, path, stem, part["counts"])
-        else:
-            document = subset.cut(document, stem, chosen)
-            counts[stem] = {key: len(document[key]) for key in ("images", "annotations")}
-            _rewrite(path, document)
-        check.judge_images(document, path, stem, pictures, root)
-    sizes = {name: os.path.getsize(os.path.join(source, name)) for name in names}
-    result = {**_provenance(part), "files": len(names), "bytes": sum(sizes.values()), "json": sizes, "counts": counts}
-    # Before the first file gets its name: cut off after that, the next run must know them as ours.
-    manifest.write(ours(root, f"{part['name']}.json"), {**result, "part": part["name"], "validated": False})
-    os.makedirs(final, exist_ok=True)
-    for name in names:
-        os.replace(os.path.join(source, name), os.path.join(final, name))
-    return result
-
-
-def _rewrite(path: str, document: dict[str, Any]) -> None:
-    draft = f"{path}.new"
-    with open(draft, "w", encoding="utf-8") as handle:
-        json.dump(document, handle, separators=(",", ":"))
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(draft, path)
+        replace_text(ours(self.root, "summary.json"), [json.dumps(content)])
 
 
 def _link(path: str, target: str) -> None:
-    """A relative link; one that leads to the same place already is left as it is."""
+    """A link; one that leads to the same place already is left as it is."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.islink(path) and os.readlink(path).rstrip("/") == target:
         return

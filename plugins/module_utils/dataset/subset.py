@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator
 
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import image_path
+from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.stream import Document
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
 
 TRAIN_FOLDER, VAL_FOLDER = "train2017/", "val2017/"
 # LVIS's val set lies in both folders; this part of the training folder's pictures is chosen from it.
 LVIS_VAL_SHARE = 4
 
 
-def outline(document: dict[str, Any], stem: str) -> dict[str, bool]:
-    """What choosing needs of an annotation file, so that the file itself can leave memory: picture -> whether it has annotations."""
-    annotated = {annotation["image_id"] for annotation in document["annotations"]}
-    return {image_path(stem, image): image["id"] in annotated for image in document["images"]}
+def outline_of(found: Survey) -> dict[str, bool]:
+    """What choosing needs of an annotation file: picture -> whether it has annotations."""
+    bare = set(found.bare)
+    return {picture: picture not in bare for picture in found.pictures}
 
 
 def _rank(outlines: Iterable[dict[str, bool]], folder: str) -> list[str]:
@@ -33,7 +35,7 @@ def choose(outlines: dict[str, dict[str, bool]], number: int) -> dict[str, list[
     """Up to ``number`` pictures of each folder.
 
     Args:
-        outlines: by stem of the annotation file (``instances_train2017``, ``lvis_v1_val``), as ``outline`` gives them.
+        outlines: by stem of the annotation file (``instances_train2017``, ``lvis_v1_val``), as ``outline_of`` gives them.
 
     Returns:
         ``{"train2017": [file names, sorted], "val2017": [...]}``. Where LVIS is among them, its train and val files both keep
@@ -52,8 +54,39 @@ def choose(outlines: dict[str, dict[str, bool]], number: int) -> dict[str, list[
     return chosen
 
 
-def cut(document: dict[str, Any], stem: str, chosen: frozenset[str]) -> dict[str, Any]:
-    """The document with only the chosen pictures (``train2017/...jpg``) and their annotations; all else as it was."""
-    images = [image for image in document["images"] if image_path(stem, image) in chosen]
-    kept = {image["id"] for image in images}
-    return {**document, "images": images, "annotations": [entry for entry in document["annotations"] if entry["image_id"] in kept]}
+def cut_file(path: str, target: str, found: Survey, chosen: frozenset[str]) -> None:
+    """Write an annotation file with only the chosen pictures and their annotations; all else is as it was, and so is each entry's text.
+
+    Args:
+        target: is replaced as a whole, and may be ``path`` itself.
+        found: the survey of ``path``.
+        chosen: pictures, as ``train2017/...jpg``.
+
+    Raises:
+        DatasetRefused: ``path`` cannot be read.
+    """
+    kept = {known[0] for picture, known in found.pictures.items() if picture in chosen}
+    with Document(path) as document:
+        replace_text(target, _pieces(document, kept))
+
+
+def _pieces(document: Document, kept: set[int]) -> Iterator[str]:
+    mark = "{"
+    for key in document:
+        yield f"{mark}{json.dumps(key)}:"
+        mark = ","
+        if document.is_list():
+            yield from _list(document, {"images": "id", "annotations": "image_id"}.get(key), kept)
+        else:
+            yield document.value()[1]
+    yield "{}" if mark == "{" else "}"
+
+
+def _list(document: Document, tells: str | None, kept: set[int]) -> Iterator[str]:
+    """The list that comes next: all entries, or where ``tells`` is the key that has their image's id, the kept ones."""
+    mark = "["
+    for entry, text in document.elements():
+        if tells is None or entry[tells] in kept:
+            yield mark + text
+            mark = ","
+    yield "[]" if mark == "[" else "]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import enum
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -10,17 +10,28 @@ class FetchFailure(Exception):
     """The artifact is not at its path. The text is for people: what happened and what to do."""
 
 
+class Kind(enum.Enum):
+    """What can be hoped for after a download has failed."""
+
+    LOCAL = "this host cannot store the bytes: no URL helps"
+    STALE = "the bytes that are here already do not fit what the server has: start anew"
+    GONE = "this URL does not give the file: leave it"
+    BUSY = "the server wants fewer or later requests: wait and ask first"
+    UNREACHED = "nobody answers: wait a little"
+    PASSING = "it may work the next time: wait"
+
+
 class DownloadFailed(Exception):
     """One URL did not give the file; another may.
 
     Args:
-        code: aria2's exit status, or -1 where aria2 was not involved.
+        kind: what to do next.
         sentence: what the server or the network did, starting with a small letter so that it can follow the URL.
     """
 
-    def __init__(self, code: int, sentence: str) -> None:
+    def __init__(self, kind: Kind, sentence: str) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.kind = kind
         self.sentence = sentence
 
 
@@ -30,12 +41,3 @@ def public(url: str) -> str:
     if "@" not in parts.netloc:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def proxy_in_use(url: str) -> str:
-    """The proxy that the environment names for this URL's scheme, without its password; empty where there is none."""
-    for name in (urlsplit(url).scheme + "_proxy", "all_proxy"):
-        value = os.environ.get(name) or os.environ.get(name.upper())
-        if value:
-            return public(value)
-    return ""

@@ -30,10 +30,13 @@ def _take(path: str) -> int | None:
 
 
 @contextlib.contextmanager
-def lock(path: str) -> Iterator[int]:
+def lock(path: str, wait: bool = False) -> Iterator[int]:
     """Hold ``path`` locked; yields the descriptor, so that a child which must not outlive the lock can inherit it.
 
     Waits a few seconds first: the children of a run that was killed need a moment to notice.
+
+    Args:
+        wait: wait as long as it takes.
 
     Raises:
         Locked: another process holds it.
@@ -43,7 +46,7 @@ def lock(path: str) -> Iterator[int]:
         descriptor = _take(path)
         if descriptor is not None:
             break
-        if time.monotonic() > deadline:
+        if not wait and time.monotonic() > deadline:
             raise Locked(path)
         time.sleep(0.1)
     try:

@@ -13,6 +13,7 @@ SECONDS_BETWEEN = 0.5
 class Progress:
     """Writes ``{"phase", "done", "total", "rate"}`` (items or bytes, and the same per second) to ``path``; nothing where that is empty.
 
+    Whoever waits says so with phase ``wait`` and has one more key, ``seconds``: how long still.
     Progress is a courtesy: a path that cannot be written never fails the work itself.
     """
 
@@ -21,13 +22,14 @@ class Progress:
         self._last = 0.0
         self._phase = ""
 
-    def report(self, phase: str, done: int, total: int | None, rate: float | None = None) -> None:
+    def report(self, phase: str, done: int, total: int | None, rate: float | None = None, seconds: float | None = None) -> None:
         """Replace the line, at most every half second unless the phase changes or it is the last one."""
         now = time.monotonic()
         if not self.path or (phase == self._phase and done != total and now - self._last < SECONDS_BETWEEN):
             return
         self._last, self._phase = now, phase
-        line = json.dumps({"phase": phase, "done": done, "total": total, "rate": None if rate is None else int(rate)})
+        figures = {"phase": phase, "done": done, "total": total, "rate": None if rate is None else int(rate)}
+        line = json.dumps(figures if seconds is None else {**figures, "seconds": round(seconds)})
         draft = f"{self.path}.new"
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.dataset import judge
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import ANNOTATIONS, IMAGES, LINKS, OURS, Part, parts_for
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
 
-APT = ("aria2", "ca-certificates")
+# The last one decodes pictures where no environment of ours does it.
+APT = ("aria2", "ca-certificates", "python3-pil")
+DOWNLOADING, DECODING = APT[:2], APT[2]
 # Of an archive's bytes, measured: JPEGs are stored as they are and fill their last block, JSON grows by 3.0 to 3.3.
 GROWTH = {IMAGES: 1.03, ANNOTATIONS: 3.5}
 SUBSET_IMAGE_BYTES = 400_000
@@ -22,13 +23,16 @@ def root_of(wishes: dict[str, Any], ctx: Context) -> str:
     return (wishes["codetr_datasets_root"] or f"{ctx.prefix}/data").rstrip("/") or "/"
 
 
+def _existing(wishes: dict[str, Any]) -> list[str]:
+    return [str(folder).rstrip("/") or "/" for folder in wishes["codetr_datasets_existing"]]
+
+
 def ask(wishes: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """Where to look, and for what."""
     root = root_of(wishes, ctx)
-    parts = [
-        {"name": part.name, "kind": part.kind, "path": part.path, "required": list(part.required)} for part in parts_for(["coco", "lvis"])
-    ]
-    return {"root": root, "parts": parts, "links": list(LINKS), "paths": [root]}
+    keys = ("name", "kind", "path", "required", "names", "places")
+    parts = [{key: getattr(part, key) for key in keys} for part in parts_for(["coco", "lvis"])]
+    return {"root": root, "parts": parts, "links": list(LINKS), "existing": _existing(wishes), "paths": [root]}
 
 
 def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
@@ -38,7 +42,7 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     if not parts:
         stage.action, stage.reason = "skip", "codetr_datasets_names is empty"
         return stage
-    _judge_wishes(stage, wishes)
+    _judge_wishes(stage, wishes, here)
     _judge_root(stage, state, root)
     records = {part.name: ctx.artifacts.get(part.name) or {} for part in parts}
     for part in parts:
@@ -48,57 +52,56 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     if stage.problems:
         return stage
     choice = _choice(wishes, parts, records)
-    found = {part.name: judge.judge(part, here["parts"][part.name], records[part.name], choice) for part in parts}
+    found = {part.name: _judge(part, here, records[part.name], choice) for part in parts}
     _judge_found(stage, root, parts, found)
-    choosing = _choosing(parts, found, here, choice)
     links = [link for link in LINKS if "lvis" in names and _link_differs(stage, root, link, here["links"].get(link))]
-    todo = [part for part in parts if found[part.name].todo]
-    _name_action(stage, parts, found, links)
+    words = {name: verdict.word for name, verdict in found.items()}
+    made, _ = judge.to_make(words, {part.name: part.kind for part in parts}, None if choice is None else here["choice"] == choice)
+    told = {name: judge.CHANGED if name in made and word == judge.HERE else word for name, word in words.items()}
+    told = {name: word for name, word in told.items() if word not in (judge.HERE, judge.FOREIGN)}
+    _name_action(stage, parts, found, told, links)
     if stage.todo:
         _judge_writing(stage, state, root)
     stage.version = _version(names, records, wishes["codetr_datasets_subset"])
     stage.stand_in = any(records[part.name].get("stand_in") for part in parts)
-    made = [part for part in todo if found[part.name].word != judge.ADOPT]
-    fetched = [part for part in made if found[part.name].word != judge.UNVALIDATED]
-    if any(not url.startswith("file:") for part in fetched for url in records[part.name]["urls"]):
-        stage.apt = [name for name in APT if state["apt"].get(name) is None]
+    from_outside = [url for name in made for url in records[name]["urls"] if not url.startswith("file:")]
+    wanted = (*(DOWNLOADING if from_outside else ()), *((DECODING,) if told else ()))
+    stage.apt = [name for name in APT if name in wanted and state["apt"].get(name) is None]
     stage.needs = [
-        {"url": url, "why": f"the data set {part.name}"}
-        for part in fetched
-        for url in records[part.name]["urls"]
-        if not url.startswith("file:")
+        {"url": url, "why": f"the data set {name}"} for name in made for url in records[name]["urls"] if not url.startswith("file:")
     ]
-    stage.disk = [{"path": root, "bytes": _bytes_needed(fetched, records, here, wishes)}] if fetched else []
-    stage.before = {part.name: found[part.name].word for part in todo} | {link: "missing or other" for link in links}
-    stage.after = {part.name: "here" for part in todo} | {link: LINKS[link] for link in links}
-    if todo:
+    making = [part for part in parts if part.name in made]
+    stage.disk = [{"path": root, "bytes": _bytes_needed(making, records, here, wishes)}] if making else []
+    stage.before = told | {link: "missing or other" for link in links}
+    stage.after = {name: found[name].source.get("path", "here") for name in told} | {link: LINKS[link] for link in links}
+    if told:
         stage.after["root"] = root
     stage.params = {
         "root": root,
         "make_root": here["root"] is None,
-        "archives": f"{root}/{OURS}/archives",
         "keep_archives": wishes["codetr_datasets_keep_archives"],
-        "connections": wishes["codetr_datasets_connections"],
-        "rate_limit": wishes["codetr_datasets_rate_limit"],
+        "decode": wishes["codetr_datasets_decode"],
+        "decoders": [python for python in (ctx.earlier["env"].params.get("python"), "/usr/bin/python3") if python],
         "choice": choice or {},
-        "choosing": choosing,
         "links": "lvis" in names,
-        "fetched": [_work(part, records[part.name], root, choice) for part in fetched],
-        "placed": [_placed(part, records[part.name], found[part.name].adopted) for part in todo],
+        "progress": f"{root}/{OURS}/progress",
+        "parts": [_spec(part, records[part.name], found[part.name]) for part in parts],
     }
     return stage
 
 
-def _judge_wishes(stage: Stage, wishes: dict[str, Any]) -> None:
-    limit, connections = wishes["codetr_datasets_rate_limit"], wishes["codetr_datasets_connections"]
+def _judge(part: Part, here: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None) -> judge.Verdict:
+    candidates = [one for folder in here["existing"].values() for one in (folder or {}).get(part.name, [])]
+    return judge.judge(part, here["parts"][part.name], record, choice, candidates)
+
+
+def _judge_wishes(stage: Stage, wishes: dict[str, Any], here: dict[str, Any]) -> None:
     number = wishes["codetr_datasets_subset"]
-    if not re.fullmatch(r"(|[1-9]\d*[KMkm]?)", limit):
-        way_out = "Give bytes per second with K or M behind, such as 20M, or leave it empty."
-        stage.problem(f"codetr_datasets_rate_limit is {limit!r}, which is no rate.", way_out)
-    if not 1 <= connections <= 16:
-        stage.problem(f"codetr_datasets_connections is {connections}; aria2 opens 1 to 16 to one server.", "Give a number from 1 to 16.")
     if number < 0:
         stage.problem(f"codetr_datasets_subset is {number}.", "Give how many images of each folder are wanted, or 0 for all.")
+    for folder in _existing(wishes):
+        if here["existing"].get(folder) is None:
+            stage.problem(f"There is no folder {folder}, which codetr_datasets_existing names.", "Mount it, or take it out of the list.")
 
 
 def _judge_root(stage: Stage, state: dict[str, Any], root: str) -> None:
@@ -139,22 +142,9 @@ def _choice(wishes: dict[str, Any], parts: list[Part], records: dict[str, dict[s
 
 def _judge_found(stage: Stage, root: str, parts: list[Part], found: dict[str, judge.Verdict]) -> None:
     for part in parts:
-        if found[part.name].word == judge.FOREIGN:
-            stage.problem(f"{root}/{part.path} {found[part.name].detail}.", "Move it away, or set codetr_datasets_root to another folder.")
-
-
-def _choosing(parts: list[Part], found: dict[str, judge.Verdict], here: dict[str, Any], choice: dict[str, Any] | None) -> bool:
-    """Whether the subset is chosen (again): then all annotations are made anew, because they are what it is chosen from."""
-    sources = [part for part in parts if part.kind == ANNOTATIONS]
-    choosing = (
-        choice is not None
-        and any(found[part.name].todo for part in parts)
-        and (here["choice"] != choice or any(found[part.name].todo for part in sources))
-    )
-    if choosing:
-        for part in sources:
-            found[part.name].make_anew()
-    return choosing
+        verdict = found[part.name]
+        if verdict.word == judge.FOREIGN:
+            stage.problem(f"{verdict.path or f'{root}/{part.path}'} {verdict.detail}.", verdict.way_out)
 
 
 def _link_differs(stage: Stage, root: str, link: str, there: dict[str, Any] | None) -> bool:
@@ -164,20 +154,23 @@ def _link_differs(stage: Stage, root: str, link: str, there: dict[str, Any] | No
     return there is None
 
 
-def _name_action(stage: Stage, parts: list[Part], found: dict[str, judge.Verdict], links: list[str]) -> None:
+def _name_action(
+    stage: Stage, parts: list[Part], found: dict[str, judge.Verdict], words: dict[str, str], links: list[str]
+) -> None:
     """One word and one sentence for the whole stage."""
-    words = {part.name: found[part.name].word for part in parts if found[part.name].todo}
     images = {part.name: found[part.name].files for part in parts if part.kind == IMAGES}
     listed = ", ".join(f"{name} ({word})" for name, word in words.items())
+    kinds = set(words.values())
     if not words and not links:
         stage.reason = f"{sum(images.values())} images and their annotations are there"
     elif not words:
         stage.action, stage.reason = "repair", f"missing: {', '.join(links)}"
-    elif set(words.values()) == {judge.ADOPT}:
-        stage.action, stage.reason = "adopt", f"already there, to be validated: {', '.join(words)}"
-    elif len(words) == len(parts) and set(words.values()) == {judge.MISSING}:
+    elif kinds <= {judge.ADOPT, judge.LINK}:
+        to = "to be validated and linked" if judge.LINK in kinds else "to be validated"
+        stage.action, stage.reason = "adopt", f"already there, {to}: {', '.join(words)}"
+    elif len(words) == len(parts) and kinds <= {judge.MISSING, judge.LINK}:
         stage.action, stage.reason = "install", f"nothing is there yet of {', '.join(words)}"
-    elif judge.CHANGED in words.values() or _new_data_set(words, parts):
+    elif judge.CHANGED in kinds or _new_data_set(words, parts):
         stage.action, stage.reason = "change", f"not what is wished: {listed}"
     else:
         stage.action, stage.reason = "repair", f"not whole: {listed}"
@@ -204,51 +197,31 @@ def _version(names: list[str], records: dict[str, dict[str, Any]], subset: int) 
 
 
 def _bytes_needed(parts: list[Part], records: dict[str, dict[str, Any]], here: dict[str, Any], wishes: dict[str, Any]) -> int:
-    """The most that is on the disk at one time, beyond what is there: each archive of pictures goes before the next comes, unless kept."""
-    archives, extracted = [], 0
+    """The most that is on the disk at one time, beyond what is there: the last archive comes while earlier ones are extracted."""
+    needed = 0
     for part in parts:
         size = records[part.name].get("size") or 0
-        archives.append((part.kind, max(0, size - here["archives"].get(part.name, 0))))
         grown = int(size * GROWTH[part.kind])
         if wishes["codetr_datasets_subset"] and part.kind == IMAGES:
             grown = min(grown, wishes["codetr_datasets_subset"] * SUBSET_IMAGE_BYTES)
-        extracted += grown
-    annotations = sum(size for kind, size in archives if kind == ANNOTATIONS)
-    images = [size for kind, size in archives if kind == IMAGES]
-    return extracted + annotations + (sum(images) if wishes["codetr_datasets_keep_archives"] else max(images, default=0))
+        needed += max(0, size - here["archives"].get(part.name, 0)) + grown
+    return needed
 
 
-def _work(part: Part, record: dict[str, Any], root: str, choice: dict[str, Any] | None) -> dict[str, Any]:
-    """What fetching and extracting one part needs."""
-    ours = f"{root}/{OURS}"
-    images = part.kind == IMAGES
-    return {
-        "name": part.name,
-        "kind": part.kind,
-        "urls": record["urls"],
-        "sha256": record["sha256"],
-        "size": record.get("size"),
-        "stand_in": bool(record.get("stand_in")),
-        "archive": f"{ours}/archives/{part.name}.zip",
-        "progress": f"{ours}/progress/{part.name}.json",
-        "members": part.below,
-        "strip": part.strip,
-        "dest": f"{root}/{part.path}" if images else f"{ours}/staging/{part.name}",
-        "manifest": f"{ours}/{part.name}.json" if images else f"{ours}/staging/{part.name}.json",
-        "only_list": f"{ours}/choice/{part.path.rpartition('/')[2]}.txt" if images and choice else "",
-        "note": {"part": part.name, "choice": choice, "validated": False, "adopted": False},
-    }
-
-
-def _placed(part: Part, record: dict[str, Any], adopt: bool) -> dict[str, Any]:
-    """What validating and placing one part needs."""
+def _spec(part: Part, record: dict[str, Any], verdict: judge.Verdict) -> dict[str, Any]:
+    """What the work on one part needs."""
     return {
         "name": part.name,
         "kind": part.kind,
         "path": part.path,
+        "below": part.below,
+        "strip": part.strip,
         "required": list(part.required),
+        "word": verdict.word,
+        "source": verdict.source,
+        "urls": record["urls"],
         "sha256": record["sha256"],
+        "size": record.get("size"),
         "counts": record.get("counts"),
         "stand_in": bool(record.get("stand_in")),
-        "adopt": adopt,
     }

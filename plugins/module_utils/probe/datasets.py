@@ -1,20 +1,28 @@
-"""What lies at the data root: manifests, the parts' folders and files, links. Names and sizes only: 20 GB are not read."""
+"""What lies at the data root and where else data may be: manifests, files, links. Names, sizes and times only: 20 GB are not read."""
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
 
 from .host import Host
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """``{"root": lstat of what it leads to, "choice": dict, "parts": {name: part}, "links": {path: lstat}, "archives": {name: bytes}}``
+    """``{"root": lstat of what it leads to, "choice": dict, "parts": {name: part}, "links": {path: lstat}, "archives": {name: bytes}}``,
+    and ``"existing"``: ``{folder: None or {part's name: [candidate]}}``.
 
-    A part is ``{"manifest": dict or None, "there": bool, "files": number, "sizes": {JSON file: bytes}}``; ``files`` counts a folder of
-    pictures, ``sizes`` has the JSON files that the manifest or the plan names.
+    A part is ``{"manifest": dict or None, "there": bool, "files": number, "sizes": {JSON file: bytes}, "differs": {...} or None}``;
+    ``files`` counts a folder of pictures, ``sizes`` has the JSON files that the manifest or the plan names. ``differs`` says how the files
+    differ from the manifest's list: ``{"missing", "resized", "touched", "first"}``, three numbers and a name; None where they do not.
+    A candidate is ``{"path", "files", "names"}``: a folder that may hold the part, how many files it has, and which JSON files.
 
     Args:
-        ask: ``{"root": path, "parts": [{"name", "kind", "path", "required"}], "links": [path below root]}``
+        ask: ``{"root": path, "parts": [{"name", "kind", "path", "required", "names", "places"}], "links": [path below root],
+            "existing": [folder]}``
     """
     root = ask["root"]
     ours = f"{root}/.codetr"
@@ -24,6 +32,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "parts": {part["name"]: _part(host, root, part) for part in ask["parts"]},
         "links": {link: host.lstat(f"{root}/{link}") for link in ask["links"]},
         "archives": {part["name"]: (host.lstat(f"{ours}/archives/{part['name']}.zip") or {}).get("size", 0) for part in ask["parts"]},
+        "existing": {folder: _existing(host, folder, ask["parts"]) for folder in ask["existing"]},
     }
 
 
@@ -37,7 +46,26 @@ def _part(host: Host, root: str, part: dict[str, Any]) -> dict[str, Any]:
         "there": host.lstat(path) is not None,
         "files": len(host.listdir(path)) if part["kind"] == "images" else 0,
         "sizes": {name: found["size"] for name in names for found in [_followed(host, f"{path}/{name}")] if found is not None},
+        "differs": _differs(host, root, part, path, manifest) if manifest and manifest.get("fingerprint") else None,
     }
+
+
+def _differs(host: Host, root: str, part: dict[str, Any], path: str, manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """How the files differ from the list that was made when they were checked; a reading, because no capture holds so many files."""
+
+    def look() -> dict[str, Any] | None:
+        now = inventory.scan(path, sorted(manifest["json"]) if manifest.get("json") else None)
+        if inventory.fingerprint(now) == manifest["fingerprint"]:
+            return None
+        recorded = inventory.read(f"{root}/.codetr/{part['name']}.files")
+        # Without the list, all that is there may be something else.
+        found = inventory.Difference(touched=[row.path for row in now]) if recorded is None else inventory.compare(recorded, now)
+        first = min([*found.missing, *found.resized, *found.touched], default="")
+        told = {"missing": len(found.missing), "resized": len(found.resized), "touched": len(found.touched), "first": first}
+        return told if first else None
+
+    told: dict[str, Any] | None = host.reading(f"data:{path}", look)
+    return told
 
 
 def _followed(host: Host, path: str) -> dict[str, Any] | None:
@@ -47,3 +75,19 @@ def _followed(host: Host, path: str) -> dict[str, Any] | None:
         return found
     target = found["target"]
     return host.lstat(target if target.startswith("/") else f"{path.rpartition('/')[0]}/{target}")
+
+
+def _existing(host: Host, folder: str, parts: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]] | None:
+    """Where the parts may be below a folder that the wishes name; None where there is no such folder."""
+    if host.lstat(f"{folder}/.") is None:
+        return None
+    return {part["name"]: [found for place in part["places"] for found in _candidate(host, os.path.normpath(f"{folder}/{place}"), part)]
+            for part in parts}
+
+
+def _candidate(host: Host, path: str, part: dict[str, Any]) -> list[dict[str, Any]]:
+    names = host.listdir(path)
+    if part["kind"] == "images":
+        return [{"path": path, "files": len(names), "names": []}] if names else []
+    found = [name for name in names if re.fullmatch(part["names"], name)]
+    return [{"path": path, "files": len(found), "names": found}] if found else []

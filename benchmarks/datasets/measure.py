@@ -1,0 +1,83 @@
+"""Running a command and measuring it: wall and CPU seconds, peak memory of all its processes, peak use of the disk."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one run cost: seconds, and bytes."""
+
+    wall: float
+    cpu: float
+    memory: int
+    disk: int
+
+
+def _tree(root: int) -> list[int]:
+    """The process and all that descend from it."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found, at = [root], 0
+    while at < len(found):
+        found += parents.get(found[at], [])
+        at += 1
+    return found
+
+
+def _memory(root: int) -> int:
+    """Proportional set size in bytes: what processes share counts once."""
+    total = 0
+    for number in _tree(root):
+        try:
+            text = Path(f"/proc/{number}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0) * 1024
+    return total
+
+
+def measure(command: list[str], folder: Path) -> Figures:
+    """Run it, its files below ``folder``; a failure is one here, too."""
+    before, used = resource.getrusage(resource.RUSAGE_CHILDREN), shutil.disk_usage(folder).used
+    begun = time.perf_counter()
+    child = subprocess.Popen(command)
+    peaks, ended = [0, 0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SAMPLE_SECONDS):
+            peaks[:] = max(peaks[0], _memory(child.pid)), max(peaks[1], shutil.disk_usage(folder).used - used)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = child.wait()
+    wall = time.perf_counter() - begun
+    ended.set()
+    watcher.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if code != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {code}")
+    return Figures(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, *peaks)
+
+
+def fresh(folder: Path) -> Path:
+    """An empty folder in place of what was there, on a disk that has nothing left to write."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.sync()
+    return folder

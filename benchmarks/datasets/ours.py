@@ -1,0 +1,42 @@
+"""What the role codetr_datasets starts on a host, as a plain process: fetch, check, extract, validate, put in place."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
+
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import parts_for  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer  # noqa: E402
+
+PATHS = {"coco-train2017": "zips", "coco-val2017": "zips", "coco-annotations-trainval2017": "annotations"}
+
+
+def main() -> None:
+    """Run it once into an empty folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("archives", type=Path)
+    parser.add_argument("url", help="the server's base URL")
+    wish = parser.parse_args()
+    records = json.loads((wish.archives / "records.json").read_text())
+    parts = []
+    for part in parts_for(["coco", "lvis"]):
+        record = records[part.name]
+        parts.append({
+            "name": part.name, "kind": part.kind, "path": part.path, "below": part.below, "strip": part.strip,
+            "required": list(part.required), "word": "missing", "source": {}, "sha256": record["sha256"], "size": record["size"],
+            "urls": [f"{wish.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
+        })
+    root = str(wish.folder / "data")
+    run(Wish(root=root, parts=parts, choice=None, links=True, keep_archives=False, decode="sample", decoders=[sys.executable],
+             transfer=Transfer(), progress=f"{root}/.codetr/progress"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""From a plan for the data sets to data in place: what the job on a host does, from the first byte to the last check."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest, pipeline
+from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order
+from ansible_collections.codetr.provision.plugins.module_utils.archive.members import Selection
+from ansible_collections.codetr.provision.plugins.module_utils.dataset import judge, surveys, touched
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.choice import choose, chosen_names
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import ANNOTATIONS, IMAGES, ours
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.place import Placing
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.lock import lock
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the role asks for; see module codetr_dataset for the parts.
+
+    Attributes:
+        root: the data root.
+        choice: the subset as the manifests record it, or None for everything.
+        links: whether LVIS's links are made.
+        decode: ``sample`` or ``all``.
+        decoders: interpreters that may have PIL.
+        progress: folder for progress files.
+    """
+
+    root: str
+    parts: list[dict[str, Any]]
+    choice: dict[str, Any] | None
+    links: bool
+    keep_archives: bool
+    decode: str
+    decoders: list[str]
+    transfer: Transfer
+    progress: str
+
+
+def run(wish: Wish) -> dict[str, Any]:
+    """Do what is left to do: ``{"parts": {name: {"files", "bytes", "counts"}}, "fetched": {name: {"url", "size", "resumed"}}}``
+
+    A second run on the same root waits for the first.
+
+    Raises:
+        WorkFailed: a download or an extraction did not work; the text says what to do.
+        DatasetRefused: the data is not in order.
+        OSError: a file cannot be read or written.
+    """
+    os.makedirs(ours(wish.root), exist_ok=True)
+    with lock(ours(wish.root, "lock"), wait=True):
+        return _Run(wish).run()
+
+
+class _Run:
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self.parts = {part["name"]: part for part in wish.parts}
+
+    def run(self) -> dict[str, Any]:
+        wish = self.wish
+        words = {name: self._word(part) for name, part in self.parts.items()}
+        kinds = {name: part["kind"] for name, part in self.parts.items()}
+        chosen = None if wish.choice is None else manifest.read(ours(wish.root, "choice", "choice.json")) == wish.choice
+        made, choosing = judge.to_make(words, kinds, chosen)
+        answers = self._make([self.parts[name] for name in made], choosing)
+        done = Placing(wish.root, self.parts, words, set(made), wish.choice, self._progress).run(wish.links, wish.decode, wish.decoders)
+        self._clean()
+        outcomes = {name: answer["fetch"] for name, answer in answers.items() if "fetch" in answer}
+        fetched = {name: {key: outcome[key] for key in ("url", "size", "resumed")} for name, outcome in outcomes.items()}
+        return {"parts": done, "fetched": fetched}
+
+    def _word(self, part: dict[str, Any]) -> str:
+        """The plan's word, or what it has become since."""
+        word = str(part["word"])
+        if word in judge.MADE and _whole(self.wish, part):
+            return judge.HERE
+        if word != judge.TOUCHED:
+            return word
+        return judge.HERE if touched.unchanged(self.wish.root, part, self._progress(part["name"], "check")) else judge.DAMAGED
+
+    def _progress(self, name: str, step: str) -> Callable[[int, int], None]:
+        """A callback for how far a step is, done and in all."""
+        progress = Progress(os.path.join(self.wish.progress, f"{name}.{step}.json"))
+        return lambda done, total: progress.report(step, done, total)
+
+    def _make(self, parts: list[dict[str, Any]], choosing: bool) -> dict[str, dict[str, Any]]:
+        """Fetch and extract; what the pipeline answered. A subset is chosen from the annotations before the images come."""
+        for part in parts:
+            # A link of ours to somebody's folder makes room; what it leads to stays.
+            path = os.path.join(self.wish.root, part["path"])
+            if part["kind"] == IMAGES and os.path.islink(path):
+                os.unlink(path)
+        # Validating annotations takes long, and goes on while images come; of those, the most to extract come first.
+        images = sorted((part for part in parts if part["kind"] == IMAGES), key=lambda part: part["size"] or 0, reverse=True)
+        annotations = [part for part in parts if part["kind"] == ANNOTATIONS]
+        if self.wish.choice is None:
+            return self._fetch([*annotations, *images])
+        answers = self._fetch(annotations)
+        if choosing:
+            choose(self.wish.root, self.wish.parts, self.wish.choice)
+        return {**answers, **self._fetch(images)}
+
+    def _fetch(self, parts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return pipeline.run([self._work(part) for part in parts], (DatasetRefused,))
+
+    def _work(self, part: dict[str, Any]) -> pipeline.Work:
+        root, name, images = self.wish.root, part["name"], part["kind"] == IMAGES
+        archive = ours(root, "archives", f"{name}.zip")
+        only = None
+        if images and self.wish.choice is not None:
+            only = frozenset(chosen_names(root, os.path.basename(part["path"])))
+        order = Order(
+            src=archive,
+            dest=os.path.join(root, part["path"]) if images else ours(root, "staging", name),
+            sha256=part["sha256"],
+            manifest=ours(root, f"{name}.json") if images else ours(root, "staging", f"{name}.json"),
+            selection=Selection(part["below"], part["strip"], only),
+            note={"part": name, "choice": self.wish.choice, "validated": False, "adopted": False, "stand_in": part["stand_in"]},
+            progress=os.path.join(self.wish.progress, f"{name}.extract.json"),
+        )
+        request = Request(
+            name=name,
+            urls=part["urls"],
+            dest=archive,
+            sha256=part["sha256"],
+            size=part["size"],
+            transfer=self.wish.transfer,
+            progress=os.path.join(self.wish.progress, f"{name}.fetch.json"),
+        )
+        return pipeline.Work(request, order, self.wish.keep_archives, None if images else lambda: self._survey(name))
+
+    def _survey(self, name: str) -> dict[str, Any]:
+        """Read the annotations while the rest is still on its way; what is found is kept for later."""
+        folder = ours(self.wish.root, "staging", name)
+        paths = [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".json")]
+        surveys.make(self.wish.root, paths, self._progress(name, "validate"))
+        return {}
+
+    def _clean(self) -> None:
+        """What only the work needed goes."""
+        archives = [] if self.wish.keep_archives else [ours(self.wish.root, "archives")]
+        for folder in (ours(self.wish.root, "staging"), self.wish.progress, *archives):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _whole(wish: Wish, part: dict[str, Any]) -> bool:
+    """Whether another run has made the part meanwhile, as it is wished."""
+    found = manifest.read(ours(wish.root, f"{part['name']}.json")) or {}
+    if not found.get("validated") or found.get("sha256") != part["sha256"] or found.get("choice") != wish.choice:
+        return False
+    names = sorted(found["json"]) if found.get("json") else None
+    with contextlib.suppress(OSError):
+        return inventory.fingerprint(inventory.scan(os.path.join(wish.root, part["path"]), names)) == found.get("fingerprint")
+    return False

@@ -1,0 +1,126 @@
+"""Boxes on a picture and where their labels go. All numbers are pixels of the original picture, from its upper left corner."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from codetr_provision import wording
+from codetr_provision.data_result import Box
+
+# The size in CSS pixels at which a picture is seen about: lines and letters are meant for that.
+SEEN = (320, 240)
+LINE, LETTERS, MARGIN = 2.0, 12.0, 3.0
+LABEL_HEIGHT = LETTERS * 1.3
+MOST_BOXES, MOST_LABELS = 100, 16
+# All light, so that black letters are readable on each; with a dark edge they stand out on light pictures as well as on dark ones.
+PALETTE = ("#ffd92f", "#5fd7ff", "#8cf07c", "#ffa3d1", "#ffb454", "#cbb2ff", "#4ff0c4", "#ff9c8f", "#e8f58a", "#ffffff")
+NARROW, BROAD = frozenset(" !'(),./:;I[]fijlrt|"), frozenset("%@GMOQWmw")
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def meets(self, other: Area) -> bool:
+        """Whether the two have anything in common; a common edge is nothing."""
+        across = self.x < other.x + other.width and other.x < self.x + self.width
+        return across and self.y < other.y + other.height and other.y < self.y + self.height
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box, or the label of one."""
+
+    area: Area
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How often a class is in the picture."""
+
+    name: str
+    count: int
+    colour: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn over a picture; `line`, `letters` and `margin` are sizes of edges, letters and what is beside these."""
+
+    width: int
+    height: int
+    line: float
+    letters: float
+    margin: float
+    boxes: list[Mark]
+    labels: list[Mark]
+    legend: list[Entry]
+    outside: int  # boxes without any area inside the picture
+    more: int  # boxes beyond MOST_BOXES, the smallest ones
+
+
+def draw(width: int, height: int, boxes: Sequence[Box]) -> Drawing:
+    """Lay out the boxes of a picture of `width` by `height`; the largest are drawn first, so that none hides a smaller one."""
+    # how many of its pixels are one CSS pixel where it is seen at the usual size
+    unit = max(width / SEEN[0], height / SEEN[1])
+    inside = [(area, box[4]) for box in boxes if (area := clipped(box, width, height)) is not None]
+    inside.sort(key=lambda one: -one[0].width * one[0].height)
+    drawn = inside[:MOST_BOXES]
+    legend = [
+        Entry(name, count, PALETTE[number % len(PALETTE)])
+        for number, (name, count) in enumerate(Counter(name for _, name in drawn).most_common())
+    ]
+    colours = {entry.name: entry.colour for entry in legend}
+    marks = [Mark(area, name, colours[name]) for area, name in drawn]
+    return Drawing(
+        width, height, LINE * unit, LETTERS * unit, MARGIN * unit, marks, list(_labels(marks, width, height, unit)), legend,
+        outside=len(boxes) - len(inside), more=len(inside) - len(drawn),
+    )
+
+
+def clipped(box: Box, width: int, height: int) -> Area | None:
+    """The part of a box that is inside the picture; None where there is none."""
+    x, y, across, down, _ = box
+    left, top = max(x, 0), max(y, 0)
+    area = Area(left, top, min(x + across, width) - left, min(y + down, height) - top)
+    return area if area.width > 0 and area.height > 0 else None
+
+
+def text_width(text: str) -> float:
+    """About how wide a text is, in units of its height; the page stretches it to just this."""
+    return sum(_letter_width(letter) for letter in text)
+
+
+def _letter_width(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 1.0
+    return 0.33 if letter in NARROW else 0.85 if letter in BROAD else 0.58
+
+
+def _labels(marks: Sequence[Mark], width: int, height: int, unit: float) -> Iterator[Mark]:
+    """Labels of the largest boxes that have room for one: above the box, else inside or below, on no other label."""
+    taken: list[Area] = []
+    for mark in marks:
+        if len(taken) == MOST_LABELS:
+            return
+        text = wording.short(mark.text)
+        across, down = (text_width(text) * LETTERS + 2 * MARGIN) * unit, LABEL_HEIGHT * unit
+        box = mark.area
+        bottom = box.y + box.height
+        left = max(0.0, min(box.x, width - across))
+        for top in (box.y - down, box.y, bottom - down, bottom):
+            area = Area(left, top, across, down)
+            if across <= width and 0 <= top <= height - down and not any(area.meets(other) for other in taken):
+                taken.append(area)
+                yield Mark(area, text, mark.colour)
+                break

@@ -1,0 +1,277 @@
+"""Data that is there already: linked from elsewhere, looked at again after somebody touched it, found damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from datasets_lab import TRAIN, VAL, Lab
+
+IMAGES = {"coco-train2017", "coco-val2017"}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+@pytest.fixture
+def shared(lab: Lab) -> Path:
+    """Somebody's own copy, in the layout of the archives."""
+    folder = lab.source.parent / "shared"
+    for name in lab.records:
+        with zipfile.ZipFile(lab.source / f"{name}.zip") as archive:
+            archive.extractall(folder / ("lvis" if name.startswith("lvis") else "."))
+    return folder
+
+
+def flip(path: Path, at: int = 3) -> None:
+    """Change one byte; the size stays."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Content and time of every file."""
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_shared_copy_is_validated_and_linked_and_left_as_it_is(lab: Lab, shared: Path) -> None:
+    before = everything(shared)
+    stage = lab.plan(existing=[f"{shared}/"])
+    assert (stage.action, set(lab.words(stage).values()), stage.needs, stage.disk) == ("adopt", {"link"}, [], [])
+    assert lab.run(stage)["fetched"] == {}
+    assert everything(shared) == before
+    assert (lab.root / "coco" / "train2017").readlink() == shared / "train2017"
+    assert (lab.root / "coco" / "annotations" / "captions_val2017.json").readlink() == shared / "annotations" / "captions_val2017.json"
+    assert (lab.root / "lvis_v1" / "annotations" / "lvis_v1_val.json").readlink() == shared / "lvis" / "lvis_v1_val.json"
+    assert (lab.root / "lvis_v1" / "train2017" / TRAIN[0]).is_file()
+    assert lab.plan().action == "keep"
+    # Once it is linked, the wish that led there may go.
+    assert lab.plan(existing=[]).action == "keep"
+    told = lab.json(".codetr/summary.json")["folders"]
+    assert {folder["path"] for folder in told} == {str(shared / "train2017"), str(shared / "val2017")}
+    assert {folder["source"] for folder in told} == {"linked"}
+
+
+def test_only_what_the_copy_has_is_linked(lab: Lab, shared: Path) -> None:
+    shutil.rmtree(shared / "annotations")
+    shutil.rmtree(shared / "lvis")
+    stage = lab.plan(existing=[str(shared)])
+    assert stage.action == "install"
+    assert {name for name, word in lab.words(stage).items() if word == "link"} == IMAGES
+    assert set(lab.run(stage)["fetched"]) == set(lab.records) - IMAGES
+    assert lab.plan().action == "keep"
+
+
+def test_a_copy_that_is_not_whole_is_refused_and_both_ways_out_are_told(lab: Lab, shared: Path) -> None:
+    (shared / "val2017" / VAL[0]).unlink()
+    problem = lab.plan(existing=[str(shared)]).problems[0]
+    assert problem["what"] == f"{shared}/val2017 is to be used with 9 files, where 10 would be all of it."
+    assert problem["way_out"] == "Mend it, or take the folder out of codetr_datasets_existing: then it is downloaded."
+
+
+def test_a_copy_whose_annotations_name_another_image_is_refused(lab: Lab, shared: Path) -> None:
+    (shared / "val2017" / VAL[0]).rename(shared / "val2017" / "other.jpg")
+    with pytest.raises(DatasetRefused, match=rf"names 1 images that are not below .*, the first is val2017/{VAL[0]}"):
+        lab.run(lab.plan(existing=[str(shared)]))
+    # Nothing counts as done, and the copy can be mended and taken.
+    assert lab.plan().action != "keep"
+    (shared / "val2017" / "other.jpg").rename(shared / "val2017" / VAL[0])
+    lab.run(lab.plan())
+    assert lab.plan().action == "keep"
+
+
+def test_a_subset_is_made_and_never_cut_out_of_a_copy(lab: Lab, shared: Path) -> None:
+    before = everything(shared)
+    lab.run(lab.plan(existing=[str(shared)], subset=4))
+    assert not (lab.root / "coco" / "train2017").is_symlink()
+    assert everything(shared) == before
+
+
+def test_from_a_link_to_a_subset_and_back(lab: Lab, shared: Path) -> None:
+    before = everything(shared)
+    lab.run(lab.plan(existing=[str(shared)]))
+    lab.run(lab.plan(subset=4))
+    assert len(list((lab.root / "coco" / "train2017").iterdir())) == 4
+    assert lab.plan().action == "keep"
+    assert everything(shared) == before
+
+
+def test_a_linked_copy_that_lost_a_file_is_a_problem_as_long_as_it_is_wished(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    (shared / "val2017" / VAL[3]).unlink()
+    assert "is to be used with 9 files" in lab.plan().problems[0]["what"]
+    stage = lab.plan(existing=[])
+    assert lab.words(stage) == {"coco-val2017": "missing"}
+    lab.run(stage)
+    assert not (lab.root / "coco" / "val2017").is_symlink()
+    assert lab.plan().action == "keep"
+
+
+def test_a_linked_copy_with_other_bytes_is_refused(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    flip(shared / "val2017" / VAL[3])
+    stage = lab.plan()
+    assert lab.words(stage) == {"coco-val2017": "touched"}
+    with pytest.raises(DatasetRefused, match=rf"1 files in .* are not what was validated any more, the first is {VAL[3]}"):
+        lab.run(stage)
+
+
+@pytest.mark.parametrize("path", [
+    "coco/train2017/" + TRAIN[5], "coco/annotations/instances_val2017.json", "lvis_v1/annotations/lvis_v1_train.json",
+])
+def test_one_flipped_byte_is_found_by_the_next_run_and_made_good(lab: Lab, path: str) -> None:
+    lab.run(lab.plan())
+    good = (lab.root / path).read_bytes()
+    flip(lab.root / path)
+    stage = lab.plan()
+    assert list(lab.words(stage).values()) == ["touched"]
+    assert set(lab.run(stage)["fetched"]) == set(lab.words(stage))
+    assert (lab.root / path).read_bytes() == good
+    assert lab.plan().action == "keep"
+
+
+def test_a_flipped_byte_is_found_although_its_time_was_put_back(lab: Lab) -> None:
+    lab.run(lab.plan())
+    path = lab.root / "coco" / "train2017" / TRAIN[5]
+    times = path.stat()
+    flip(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert lab.words(lab.plan()) == {"coco-train2017": "touched"}
+
+
+def test_a_flipped_byte_in_a_subsets_annotations_makes_all_of_them_anew(lab: Lab) -> None:
+    lab.run(lab.plan(subset=4))
+    path = lab.root / "coco/annotations/instances_val2017.json"
+    good = path.read_bytes()
+    flip(path)
+    lab.run(lab.plan())
+    assert path.read_bytes() == good
+    assert lab.plan().action == "keep"
+
+
+def test_touched_files_are_read_and_not_fetched(lab: Lab) -> None:
+    lab.run(lab.plan())
+    for path in lab.root.rglob("*"):
+        if path.is_file() and ".codetr" not in path.parts:
+            os.utime(path)
+    stage = lab.plan()
+    assert (stage.action, set(lab.words(stage).values())) == ("repair", {"touched"})
+    assert lab.run(stage)["fetched"] == {}
+    assert lab.plan().action == "keep"
+
+
+def test_a_file_more_is_nobodys_business(lab: Lab) -> None:
+    lab.run(lab.plan())
+    (lab.root / "coco" / "train2017" / "mine.txt").write_text("mine")
+    assert lab.plan().action == "keep"
+
+
+def test_the_list_is_needed_only_where_something_differs(lab: Lab) -> None:
+    """Without it nobody can say what the bytes were: the part is made anew."""
+    lab.run(lab.plan())
+    (lab.root / ".codetr" / "coco-val2017.files").unlink()
+    assert lab.plan().action == "keep"
+    os.utime(lab.root / "coco" / "val2017" / VAL[0])
+    stage = lab.plan()
+    assert stage.action == "repair"
+    assert set(lab.run(stage)["fetched"]) == {"coco-val2017"}
+    assert lab.plan().action == "keep"
+
+
+@pytest.fixture
+def read_only(shared: Path) -> Iterator[Path]:
+    """The copy, on a file system that is mounted read-only."""
+    mounted = subprocess.run(["mount", "--bind", "-o", "ro", str(shared), str(shared)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not permitted here")
+    yield shared
+    subprocess.run(["umount", str(shared)], check=True)
+
+
+def test_a_read_only_copy_is_linked(lab: Lab, read_only: Path) -> None:
+    with pytest.raises(OSError, match="Read-only file system"):
+        (read_only / "x").write_text("")
+    lab.run(lab.plan(existing=[str(read_only)]))
+    assert lab.plan().action == "keep"
+
+
+def pictures(lab: Lab) -> dict[str, bytes]:
+    """Real JPEGs for every name, of the size that the annotations get."""
+    image = pytest.importorskip("PIL.Image")
+    path = lab.source / "one.jpg"
+    image.linear_gradient("L").resize((64, 48)).save(path)
+    return {name: path.read_bytes() for name in [*TRAIN, *VAL]}
+
+
+def test_images_are_decoded_and_one_that_cannot_be_is_named(lab: Lab) -> None:
+    lab.decoders = [sys.executable]
+    good = pictures(lab)
+    lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
+    good[VAL[0]] = b"<html>no"
+    lab.archive("coco-val2017", {f"val2017/{name}": good[name] for name in VAL}, {"images": len(VAL)})
+    with pytest.raises(DatasetRefused, match=rf"1 of 30 images .* are damaged: val2017/{VAL[0]}"):
+        lab.run(lab.plan())
+    assert lab.plan().action != "keep"
+    assert {check["name"]: check["status"] for check in lab.json(".codetr/summary.json")["checks"]}["decoding"] == "failed"
+
+
+def test_the_summary_tells_what_was_looked_at(lab: Lab) -> None:
+    lab.decoders = [sys.executable]
+    good = pictures(lab)
+    lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
+    lab.archive("coco-val2017", {f"val2017/{name}": good[name] for name in VAL}, {"images": len(VAL)})
+    lab.run(lab.plan())
+    told = lab.json(".codetr/summary.json")
+    assert {check["name"]: check["status"] for check in told["checks"]}["decoding"] == "ok"
+    assert [(folder["name"], folder["images"], folder["source"]) for folder in told["folders"]] == [
+        ("val2017", 10, "archive"), ("train2017", 20, "archive"),
+    ]
+    assert dict(told["classes"]["coco"]) == {"person": 2 * (19 + 9)}
+    assert told["stand_in"] is True
+    assert told["subset"] == 0
+
+
+def test_without_a_decoder_the_summary_says_that_nothing_was_decoded(lab: Lab) -> None:
+    lab.run(lab.plan())
+    found = {check["name"]: check for check in lab.json(".codetr/summary.json")["checks"]}
+    assert found["decoding"]["status"] == "skipped"
+    assert "python3-pil" in found["decoding"]["detail"]
+
+
+def test_pil_is_asked_for_where_data_is_validated(lab: Lab) -> None:
+    lab.apt["python3-pil"] = None
+    assert lab.plan().apt == ["python3-pil"]
+    lab.run(lab.plan())
+    assert lab.plan().apt == []
+
+
+def manifest(lab: Lab, name: str) -> dict[str, Any]:
+    return dict(json.loads((lab.root / ".codetr" / f"{name}.json").read_text()))
+
+
+def test_without_the_list_touched_data_of_others_is_refused(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    (lab.root / ".codetr" / "coco-val2017.files").unlink()
+    os.utime(shared / "val2017" / VAL[0])
+    with pytest.raises(DatasetRefused, match=r"the list of what was validated is gone\. Remove .*coco-val2017\.json"):
+        lab.run(lab.plan())
+
+
+def test_a_second_look_at_adopted_data_keeps_it_adopted(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    os.utime(shared / "val2017" / VAL[0])
+    lab.run(lab.plan())
+    assert manifest(lab, "coco-val2017")["linked"] == str(shared / "val2017")
+    assert manifest(lab, "coco-val2017")["adopted"] is True

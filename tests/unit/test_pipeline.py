@@ -1,0 +1,156 @@
+"""Several archives on their way at once: what overlaps, and how it ends when one does not come."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline
+from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order
+from ansible_collections.codetr.provision.plugins.module_utils.archive.pipeline import Work
+from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request
+from archive_lab import children, files, is_running, make_zip, wait_for
+from webserver import Faulty, serving
+
+SOURCE = random.Random(5)
+LARGE = {f"{number}.jpg": SOURCE.randbytes(100_000) for number in range(40)}
+SMALL = {"a.json": b"{}"}
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]:
+        monkeypatch.delenv(name, raising=False)
+    with serving() as server:
+        yield server
+
+
+def work(tmp_path: Path, web: Faulty, name: str, members: dict[str, bytes], **more: Any) -> Work:
+    data = make_zip(tmp_path / f"{name}.made", members).read_bytes()
+    web.files[f"/{name}"] = data
+    digest = hashlib.sha256(data).hexdigest()
+    archive, dest = str(tmp_path / f"{name}.zip"), str(tmp_path / "out" / name)
+    request = Request(name=name, urls=[web.url(f"/{name}")], dest=archive, sha256=digest, size=len(data))
+    return Work(request, Order(archive, dest, digest, str(tmp_path / "marks" / f"{name}.json")), **more)
+
+
+def in_background(works: list[Work], outcome: list[Any]) -> threading.Thread:
+    def run() -> None:
+        try:
+            outcome.append(pipeline.run(works))
+        except WorkFailed as failure:
+            outcome.append(failure)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_all_arrive_and_archives_go_unless_they_are_kept(tmp_path: Path, web: Faulty) -> None:
+    answers = pipeline.run([work(tmp_path, web, "one", LARGE), work(tmp_path, web, "two", SMALL, keep=True)])
+    assert files(tmp_path / "out" / "one") == LARGE
+    assert files(tmp_path / "out" / "two") == SMALL
+    assert not (tmp_path / "one.zip").exists()
+    assert (tmp_path / "two.zip").exists()
+    assert answers["one"]["extract"]["files"] == len(LARGE)
+    assert answers["one"]["fetch"]["url"] == web.url("/one")
+
+
+def test_an_archive_is_extracted_while_it_arrives(tmp_path: Path, web: Faulty) -> None:
+    web.faults["/one"] = ("stall", 1)
+    outcome: list[Any] = []
+    thread = in_background([work(tmp_path, web, "one", LARGE)], outcome)
+    # The server holds half of it back, and files are there all the same.
+    for _ in wait_for(lambda: len(list(tmp_path.glob("out/one.part-*/*.jpg"))) > 5):
+        assert not (tmp_path / "one.zip").exists()
+    early = len(list(tmp_path.glob("out/one.part-*/*.jpg")))
+    web.release.set()
+    thread.join()
+    assert early > 5
+    assert outcome[0]["one"]["extract"]["files"] == len(LARGE)
+    assert files(tmp_path / "out" / "one") == LARGE
+
+
+def test_the_next_download_does_not_wait_for_what_follows_the_first(tmp_path: Path, web: Faulty) -> None:
+    """Each waits for the other here: without overlap this would not end."""
+
+    def then() -> dict[str, Any]:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("two.zip.part")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (tmp_path / "seen").write_text("yes" if list(tmp_path.glob("two.zip.part")) else "no")
+        return {"said": 1}
+
+    web.faults["/two"] = ("stall", 1)
+    outcome: list[Any] = []
+    thread = in_background([work(tmp_path, web, "one", SMALL, then=then), work(tmp_path, web, "two", LARGE)], outcome)
+    for _ in wait_for(lambda: (tmp_path / "seen").exists()):
+        pass
+    web.release.set()
+    thread.join()
+    assert (tmp_path / "seen").read_text() == "yes"
+    assert outcome[0]["one"]["then"] == {"said": 1}
+
+
+def test_one_download_at_a_time_in_the_given_order(tmp_path: Path, web: Faulty) -> None:
+    pipeline.run([work(tmp_path, web, name, LARGE if name == "b" else SMALL) for name in ("c", "b", "a")])
+    assert list(dict.fromkeys(web.requests)) == ["/c", "/b", "/a"]
+
+
+def test_what_an_earlier_run_extracted_is_not_fetched_again(tmp_path: Path, web: Faulty) -> None:
+    first = work(tmp_path, web, "one", LARGE)
+    pipeline.run([first])
+    asked = len(web.requests)
+    answers = pipeline.run([work(tmp_path, web, "one", LARGE, then=lambda: {"again": 1}), work(tmp_path, web, "two", SMALL)])
+    assert web.requests[asked:].count("/one") == 0
+    assert answers["one"] == {"then": {"again": 1}}
+    assert files(tmp_path / "out" / "two") == SMALL
+
+
+def test_a_download_that_fails_says_why_and_stops_the_rest(tmp_path: Path, web: Faulty) -> None:
+    bad = work(tmp_path, web, "one", SMALL)
+    web.files["/one"] = b"something else"
+    with pytest.raises(WorkFailed, match=r"one could not be fetched.*not the one expected"):
+        pipeline.run([bad, work(tmp_path, web, "two", LARGE)])
+    assert "/two" not in web.requests
+    assert not (tmp_path / "out" / "one").exists()
+
+
+def test_an_extraction_that_fails_says_why_and_stops_the_download(tmp_path: Path, web: Faulty) -> None:
+    (tmp_path / "out" / "one").mkdir(parents=True)
+    web.faults["/one"] = ("stall", 1)
+    with pytest.raises(WorkFailed, match="is there already and was not made by this project"):
+        pipeline.run([work(tmp_path, web, "one", LARGE)])
+    assert children(os.getpid()) == []
+
+
+def test_what_follows_may_fail_with_a_sentence(tmp_path: Path, web: Faulty) -> None:
+    def then() -> dict[str, Any]:
+        raise LookupError("Look elsewhere.")
+
+    with pytest.raises(WorkFailed, match=r"^Look elsewhere\.$"):
+        pipeline.run([work(tmp_path, web, "one", SMALL, then=then)], (LookupError,))
+
+
+def test_a_killed_download_ends_it_and_leaves_nobody_behind(tmp_path: Path, web: Faulty) -> None:
+    web.faults["/one"] = ("stall", 1)
+    outcome: list[Any] = []
+    thread = in_background([work(tmp_path, web, "one", LARGE)], outcome)
+    assert web.reached_stall.wait(60)
+    started = children(os.getpid())
+    fetching = next(pid for pid in started if any("aria2c" in Path(f"/proc/{child}/cmdline").read_text() for child in children(pid)))
+    os.kill(fetching, signal.SIGKILL)
+    thread.join(60)
+    web.release.set()
+    assert "The process that fetched one was killed" in str(outcome[0])
+    for _ in wait_for(lambda: not any(is_running(pid) for pid in started)):
+        pass

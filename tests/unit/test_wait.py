@@ -1,0 +1,148 @@
+"""Waiting for a job on a host: what is told meanwhile, and a job that nobody works on any more."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.codetr.provision.plugins.action import codetr_wait
+from ansible_collections.codetr.provision.plugins.plugin_utils import progress
+from ansible_collections.codetr.provision.plugins.plugin_utils.progress import Item
+
+JOB = {"ansible_job_id": "j123456.789", "results_file": "/root/.ansible_async/j123456.789"}
+FINISHED = {"finished": 1, "started": 1, "changed": True, "parts": 5}
+UNFINISHED = {"finished": 0, "started": 1}
+
+
+class Waiting(codetr_wait.ActionModule):
+    """The action with a host that answers from a script."""
+
+    def __init__(self, statuses: list[dict[str, Any]], answers: dict[str, str], **args: Any) -> None:
+        self.statuses, self.answers, self.lines, self.commands = statuses, answers, list[str](), list[str]()
+        self._task = SimpleNamespace(args={"job": JOB, "label": "the work", **args})
+        self._display = SimpleNamespace(display=self.lines.append)
+
+    def validate_argument_spec(self, argument_spec: Any) -> Any:
+        return None, {"gone_ok": self._task.args.get("gone_ok", False)}
+
+    def _execute_module(self, name: str, args: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        assert args["jid"] == JOB["ansible_job_id"]
+        return self.statuses.pop(0)
+
+    def _low_level_execute_command(self, command: str) -> dict[str, Any]:
+        self.commands.append(command)
+        return {"stdout": next((answer for part, answer in self.answers.items() if part in command), "")}
+
+
+ALIVE = {"/proc/": "/proc/77/cmdline\n"}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codetr_wait, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(codetr_wait, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
+    monkeypatch.delenv(codetr_wait.FORMAT_VARIABLE, raising=False)
+
+
+def run(waiting: Waiting) -> dict[str, Any]:
+    return waiting.run(task_vars={"inventory_hostname": "gpu-1"})
+
+
+def folder(**files: dict[str, Any]) -> str:
+    return "".join(f"/data/.codetr/progress/{name.replace('__', '.')}.json\t{json.dumps(data)}\n" for name, data in files.items())
+
+
+ARRIVING = folder(
+    val__fetch={"phase": "done", "done": 8e8, "total": 8e8, "rate": None},
+    train__fetch={"phase": "download", "done": 4e9, "total": 19e9, "rate": 3e8},
+    train__extract={"phase": "extract", "done": 1e9, "total": 19e9, "rate": 1e8},
+    lvis__fetch={"phase": "download", "done": 0, "total": 3e8, "rate": None},
+)
+
+
+def test_each_part_under_way_gets_a_line_with_pace_share_and_time_left() -> None:
+    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
+    assert run(waiting)["parts"] == 5
+    assert waiting.lines == [
+        "  [gpu-1] download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left",
+        "  [gpu-1] extract train: 1000 of 19000 MB (5 %), 100.0 MB/s, 3 min 00 s left",
+    ]
+
+
+def test_the_console_gets_one_share_for_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(codetr_wait.FORMAT_VARIABLE, "json")
+    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
+    run(waiting)
+    told = json.loads(waiting.lines[0].removeprefix("codetr-progress "))
+    assert (told["host"], told["label"], told["done"], told["total"]) == ("gpu-1", "the work", 8e8 + 4e9 + 1e9, 8e8 + 19e9 + 19e9 + 3e8)
+    assert told["detail"].startswith("download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left; extract train")
+
+
+def test_a_line_is_not_said_twice() -> None:
+    waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
+    run(waiting)
+    assert len(waiting.lines) == 2
+
+
+QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6}
+
+
+@pytest.mark.parametrize(("args", "answers", "said"), [
+    ({"progress_file": "/p"}, {"cat /p": json.dumps(QUARTER)}, "2 of 8 MB (25 %), 1.0 MB/s, 6 s left"),
+    ({"log": "/l", "progress": r"(\d+) of (\d+)"}, {"tail": "1 of 12\n3 of 12\n"}, "3 of 12 (25 %)"),
+    ({"log": "/l", "count": "CC", "total": 4}, {"grep -cF": "9\n"}, "4 of 4 (100 %)"),
+])
+def test_logs_and_single_files_are_read(args: dict[str, Any], answers: dict[str, str], said: str) -> None:
+    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, **answers}, **args)
+    run(waiting)
+    assert waiting.lines == [f"  [gpu-1] the work: {said}"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"done": 1}', '{"done": 1, "total": 0}', '{"done": "x", "total": 2}'])
+def test_what_cannot_be_understood_is_not_told(text: str) -> None:
+    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "cat /p": text}, progress_file="/p")
+    run(waiting)
+    assert waiting.lines == []
+
+
+def test_a_job_whose_supervisor_is_gone_is_not_waited_for() -> None:
+    """After a restart of the host its file still says started and not finished."""
+    with pytest.raises(AnsibleActionFail, match=r"was killed, or the host was restarted\. Run again"):
+        run(Waiting([UNFINISHED, UNFINISHED], {}))
+    got = run(Waiting([UNFINISHED, UNFINISHED], {}, gone_ok=True))
+    assert (got["gone"], got["changed"]) == (True, False)
+
+
+def test_a_job_that_ends_between_two_looks_is_not_gone() -> None:
+    got = run(Waiting([UNFINISHED, FINISHED], {}, gone_ok=True))
+    assert (got["gone"], got["parts"]) == (False, 5)
+
+
+def test_a_job_whose_file_is_lost_is_gone() -> None:
+    assert run(Waiting([{"failed": True, "finished": 1, "started": 1, "msg": "could not find job"}], {}, gone_ok=True))["gone"]
+
+
+def test_the_look_for_the_supervisor_does_not_find_itself() -> None:
+    waiting = Waiting([UNFINISHED, FINISHED], ALIVE)
+    run(waiting)
+    assert "j123456" not in waiting.commands[0]
+    assert "j12345[6]" in waiting.commands[0]
+
+
+def test_a_failed_job_is_its_sentence() -> None:
+    with pytest.raises(AnsibleActionFail, match="the disk is full"):
+        run(Waiting([{**FINISHED, "failed": True, "msg": "the disk is full"}], {}))
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
+def test_time_left_in_words(seconds: float, said: str) -> None:
+    assert Item("a", "download", 1e6, 1e6 + seconds * 1e6, 1e6).figures().endswith(f", {said} left")
+
+
+def test_overall_never_passes_the_total() -> None:
+    assert progress.overall([Item("a", "extract", 30, 20), Item("b", "done", 1, 10)]) == (30, 30)
