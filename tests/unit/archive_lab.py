@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import subprocess
@@ -176,5 +177,10 @@ def is_running(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started and that are there now."""
-    return [int(name) for task in Path(f"/proc/{pid}/task").iterdir() for name in (task / "children").read_text().split()]
+    """The processes that a process has started and that are there now; its threads come and go meanwhile."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += [int(name) for name in (task / "children").read_text().split()]
+    return found

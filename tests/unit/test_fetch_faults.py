@@ -142,6 +142,7 @@ def test_a_connection_that_stalls_is_given_up_after_the_timeout(
     """With a rate limit, that is: without one, the lowest speed ends it. The server would wait for ever."""
     monkeypatch.setattr(aria2, "STALL_SECONDS", 1)
     monkeypatch.setattr(aria2, "TRIES", 2)
+    assert "--timeout=1" in aria2.options(Transfer(1, "100M"), None)
     web.faults["/good"] = ("stall", 3)
     arrives(tmp_path, web.url("/good"), connections=1, rate_limit="100M")
     assert len(web.requests) > 3
@@ -216,6 +217,24 @@ def test_a_mirror_that_lies_and_breaks_off_does_not_spoil_what_the_other_one_giv
     web.files["/bad"] = OTHER
     web.faults["/bad"] = ("truncate", 0)
     arrives(tmp_path, web.url("/bad"), web.url("/good"), connections=1)
+
+
+def test_bytes_that_nobody_can_go_on_from_are_not_used(tmp_path: Path, web: Faulty) -> None:
+    """Where the length is not known, aria2 leaves no control file, and would go on from whatever length the file has."""
+    web.files["/bad"] = OTHER
+    web.faults["/bad"] = ("chunked-cut", 0)
+    arrives(tmp_path, web.url("/bad"), web.url("/good"))
+    assert web.requests.count("/bad") == aria2.TRIES
+
+
+def test_a_server_that_lies_and_breaks_off_is_found_out(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aria2, "TRIES", 1)
+    web.files["/bad"] = OTHER
+    # Going on takes two requests, one for the length and one for the rest.
+    web.scripts["/bad"] = ["cut:1000000", "", "", "cut:1000000"]
+    assert "not the one expected" in fails(tmp_path, web.url("/bad"), connections=1)
+    assert len(web.requests) == 6
+    assert leftovers(tmp_path) == set()
 
 
 def test_of_two_mirrors_the_one_that_lies_is_named(tmp_path: Path, web: Faulty) -> None:

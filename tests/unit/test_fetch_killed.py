@@ -36,12 +36,12 @@ import sys
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
 url, dest, sha256, size, connections = sys.argv[1:]
-fetch(Request(name="thing", urls=[url], dest=dest, sha256=sha256, size=int(size), transfer=Transfer(int(connections))))
+fetch(Request(name="thing", urls=[url], dest=dest, sha256=sha256, size=int(size), transfer=Transfer(int(connections), "100M")))
 """
 
 
 def another_process(request: Request, connections: int = 1) -> subprocess.Popen[bytes]:
-    """Fetches in a process group of its own."""
+    """Fetches in a process group of its own, with a rate limit: then a silent server is waited for, for half a minute."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     argv = [sys.executable, "-c", SCRIPT, request.urls[0], request.dest, str(request.sha256), str(request.size), str(connections)]
     return subprocess.Popen(argv, env=environment, start_new_session=True)
@@ -67,17 +67,26 @@ def test_killed_at_ten_points_it_ends_right_and_does_not_begin_again(tmp_path: P
     assert web.sent["/large"] - before < len(LARGE)
 
 
-def test_killed_alone_it_takes_aria2_with_it(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_alone_it_takes_aria2_with_it_and_until_then_nobody_else_may_write(
+    tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch,
+) -> None:
     request = record(tmp_path, web.url("/large"), body=LARGE)
     web.faults["/large"] = ("stall", 1)
     child = another_process(request)
     assert web.reached_stall.wait(60)
+    aria2 = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text())
+    os.kill(aria2, signal.SIGSTOP)
     child.kill()
     child.wait()
+    with pytest.raises(FetchFailure, match="Another run is fetching"):
+        fetch(request)
+    os.kill(aria2, signal.SIGCONT)
+    # It has nothing else to end for: the server is silent, and its timeout is longer.
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 20)
+    with lock.lock(f"{request.dest}.lock"):
+        assert not Path(request.dest).exists()
     web.release.set()
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 60)
-    assert not Path(request.dest).exists()
-    assert fetch(request).changed
+    assert fetch(request).resumed
     assert Path(request.dest).read_bytes() == LARGE
 
 

@@ -32,11 +32,14 @@ class Reader:
         self.bodies = bodies
         self.told: list[int] = []
         self.wrong: list[int] = []
+        self.before_anew: list[bytes] = []
 
     def ready(self, amount: int) -> None:
         self.told.append(amount)
-        there = self.part.read_bytes()[:amount] if amount else b""
-        if there not in [body[:amount] for body in self.bodies]:
+        there = self.part.read_bytes() if self.part.exists() else b""
+        if amount == 0:
+            self.before_anew.append(there)
+        if there[:amount] not in [body[:amount] for body in self.bodies]:
             self.wrong.append(amount)
 
 
@@ -98,6 +101,8 @@ def test_a_file_that_starts_anew_is_announced_with_nothing(tmp_path: Path, web: 
     assert reader.wrong == []
     assert reader.told.count(len(BODY)) == 2
     assert 0 in reader.told[reader.told.index(len(BODY)) :]
+    # It hears of it while the old file is still there.
+    assert reader.before_anew == [b"", OTHER]
     assert (tmp_path / "file.zip").read_bytes() == BODY
 
 

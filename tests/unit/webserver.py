@@ -28,7 +28,8 @@ class Faulty(ThreadingHTTPServer):
             - a status such as ``503``, with the header of ``retry_after`` where that has the path
             - ``truncate``: closes after half of what was asked for; ``cut:N``: after N bytes; ``reset``: after half, with an RST
             - ``flip``: the second half has wrong bytes
-            - ``no-range``: ignores Range; ``chunked``: that too, and does not say how long the file is
+            - ``no-range``: ignores Range; ``chunked``: that too, and does not say how long the file is; ``chunked-cut``: and closes
+              after half
             - ``stall``: sends half and then waits for ``release``
             - ``trickle``: sends half, then a byte each half second for a minute, and then no more; ``trickled`` counts them
             - ``crowded:N``: 503 while N other requests for the path are being answered
@@ -185,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes, asked: str, fault: str) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
-        ranges = fault not in ("no-range", "chunked")
+        ranges = fault not in ("no-range", "chunked", "chunked-cut")
         first, last = (int(wanted[1]), int(wanted[2] or len(body) - 1)) if wanted and ranges else (0, len(body) - 1)
         if first >= len(body):
             self._refuse(416)
@@ -195,10 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted and ranges:
             self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(body)}")
         self.send_header("Accept-Ranges", "bytes" if ranges else "none")
-        if fault == "chunked":
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(part), part))
+        if fault.startswith("chunked"):
+            self._answer_chunked(part, whole=fault == "chunked")
             return
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
@@ -222,6 +221,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         rest = part[half:]
         self._send(bytes(byte ^ 0xFF for byte in rest) if fault == "flip" else rest)
+
+    def _answer_chunked(self, part: bytes, whole: bool) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = part if whole else part[: len(part) // 2]
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(sent), sent))
+        if whole:
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = not whole
 
     def _reset(self) -> None:
         self.close_connection = True
