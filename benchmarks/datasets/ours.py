@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
+from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import parts_for  # noqa: E402
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, _Run, run  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer  # noqa: E402
 
 PATHS = {"coco-train2017": "zips", "coco-val2017": "zips", "coco-annotations-trainval2017": "annotations"}
@@ -23,6 +25,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("archives", type=Path)
     parser.add_argument("url", help="the server's base URL")
+    parser.add_argument("--extract-only", action="store_true", help="stop where the guide stops, sha256 and CRCs checked")
     wish = parser.parse_args()
     records = json.loads((wish.archives / "records.json").read_text())
     parts = []
@@ -34,8 +37,13 @@ def main() -> None:
             "urls": [f"{wish.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
         })
     root = str(wish.folder / "data")
-    run(Wish(root=root, parts=parts, choice=None, links=True, keep_archives=False, decode="sample", decoders=[sys.executable],
-             transfer=Transfer(), progress=f"{root}/.codetr/progress"))
+    whole = Wish(root=root, parts=parts, choice=None, links=True, keep_archives=False, decode="sample", decoders=[sys.executable],
+                 transfer=Transfer(), progress=f"{root}/.codetr/progress")
+    if not wish.extract_only:
+        run(whole)
+        return
+    images_last = sorted(parts, key=lambda part: (part["kind"] == "images", -part["size"]))
+    pipeline.run([replace(_Run(whole)._work(part), then=None) for part in images_last])
 
 
 if __name__ == "__main__":

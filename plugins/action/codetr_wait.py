@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
         job = self._task.args["job"]
         if job.get("skipped") or "ansible_job_id" not in job:
             return {**result, "skipped": True, "changed": False}
-        self._host, self._said, self._last = str(variables.get("inventory_hostname")), "", 0.0
+        self._host, self._said, self._last = str(variables.get("inventory_hostname")), list[str](), 0.0
         status = self._wait(job, variables)
         if status is None:
             if gone_ok:
@@ -136,18 +136,17 @@ class ActionModule(ActionBase):
         items = self._items()
         if not items:
             return
-        done, total = progress.overall(items)
-        label = self._task.args["label"]
-        lines = [item.words() for item in items if item.active] if self._task.args.get("progress_folder") else []
-        said = f"{done:g}/{total:g}"
-        if said == self._said:
+        label, parts = self._task.args["label"], bool(self._task.args.get("progress_folder"))
+        lines = [item.words() for item in items if item.active] if parts else [f"{label}: {items[0].figures()}"]
+        if lines == self._said:
             return
-        self._said = said
+        self._said = lines
         if os.environ.get(FORMAT_VARIABLE) == "json":
-            told = {"host": self._host, "label": label, "done": done, "total": total, "text": said, "detail": "; ".join(lines)}
-            self._display.display("codetr-progress " + json.dumps(told))
+            done, total = progress.overall(items)
+            told = {"host": self._host, "label": label, "done": done, "total": total, "text": f"{done:g}/{total:g}"}
+            self._display.display("codetr-progress " + json.dumps({**told, "detail": "; ".join(lines) if parts else ""}))
             return
-        for line in lines or [f"{label}: {items[0].figures()}"]:
+        for line in lines:
             self._display.display(f"  [{self._host}] {line}")
 
     def _items(self) -> list[progress.Item]:

@@ -122,7 +122,8 @@ class PlanningAction(ActionBase):
         return {
             "plan": plan,
             "wishes": wanted,
-            "become": state["user"]["uid"] != 0,
+            # A playbook that becomes root for everything probes as root, and its tasks have to stay it.
+            "become": state["user"]["uid"] != 0 or bool(self._play_context.become),
             "user": account["name"],
             "group": account.get("group", ""),
             "home": account.get("home", ""),

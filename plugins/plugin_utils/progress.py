@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-DONE = "done"
+DONE, WAIT = "done", "wait"
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Item:
         phase: what is being done (``download``); ``done`` where it has ended.
         done, total: how far it is, in bytes or in things.
         rate: the same per second; 0 where nobody knows.
+        seconds: for phase ``wait``, until it goes on.
     """
 
     name: str
@@ -24,11 +25,12 @@ class Item:
     done: float
     total: float
     rate: float = 0.0
+    seconds: float = 0.0
 
     @property
     def active(self) -> bool:
         """Whether it has begun and not ended."""
-        return self.phase != DONE and self.done > 0
+        return self.phase == WAIT or (self.phase != DONE and self.done > 0)
 
     def words(self) -> str:
         """``download coco-val2017: 120 of 816 MB (15 %), 40.2 MB/s, 17 s left``."""
@@ -37,6 +39,8 @@ class Item:
     def figures(self) -> str:
         """``120 of 816 MB (15 %), 40.2 MB/s, 17 s left``, without what nobody knows."""
         told = f"{_amount(self.done, self.total)} ({100 * self.done / self.total:.0f} %)"
+        if self.phase == WAIT:
+            return f"{told}, the server is tried again in {_left(self.seconds)}"
         if self.rate <= 0:
             return told
         pace = f"{self.rate / 1e6:.1f} MB/s" if _bytes(self.total) else f"{self.rate:.0f} per second"
@@ -47,7 +51,8 @@ def parse(name: str, text: str) -> Item | None:
     """The item in one progress file; None where there is none that can be understood."""
     try:
         data = json.loads(text)
-        item = Item(name, str(data.get("phase") or ""), float(data["done"]), float(data["total"]), float(data.get("rate") or 0))
+        rate, seconds = (float(data.get(key) or 0) for key in ("rate", "seconds"))
+        item = Item(name, str(data.get("phase") or ""), float(data["done"]), float(data["total"]), rate, seconds)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return item if item.total > 0 else None

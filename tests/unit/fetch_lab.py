@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2, lock, network, patience
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
 
 MIB = 1 << 20
 BODY = random.Random(1).randbytes(6 * MIB)
@@ -20,7 +22,7 @@ OTHER = random.Random(2).randbytes(6 * MIB)
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits, and nothing of this machine's own proxies and certificates."""
     for name, seconds in {
-        "PAUSE_SECONDS": 0.05, "FIRST_WAIT_SECONDS": 0.1, "LONGEST_WAIT_SECONDS": 0.4, "LONGEST_RETRY_AFTER_SECONDS": 2.0,
+        "PAUSE_SECONDS": 0.02, "FIRST_WAIT_SECONDS": 0.05, "LONGEST_WAIT_SECONDS": 0.1, "LONGEST_RETRY_AFTER_SECONDS": 2.0,
     }.items():
         monkeypatch.setattr(patience, name, seconds)
     monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.2)
@@ -40,6 +42,22 @@ def record(tmp_path: Path, *urls: str, body: bytes = BODY, **more: Any) -> Reque
 
 def leftovers(tmp_path: Path) -> set[str]:
     return {path.name for path in tmp_path.iterdir()}
+
+
+def arrives(tmp_path: Path, *urls: str, connections: int = 16, rate_limit: str = "") -> None:
+    """The fetch ends with the right bytes at the destination, and nothing beside them."""
+    got = fetch(record(tmp_path, *urls, transfer=Transfer(connections, rate_limit)))
+    assert got.changed
+    assert (tmp_path / "file.zip").read_bytes() == BODY
+    assert leftovers(tmp_path) == {"file.zip"}
+
+
+def fails(tmp_path: Path, *urls: str, connections: int = 16) -> str:
+    """The fetch ends with nothing at the destination; the sentence."""
+    with pytest.raises(FetchFailure) as failure:
+        fetch(record(tmp_path, *urls, transfer=Transfer(connections)))
+    assert not (tmp_path / "file.zip").exists()
+    return str(failure.value)
 
 
 def control_file(total: int, pieces: str, piece: int = MIB, version: int = 1, on_their_way: dict[int, int] | None = None) -> bytes:

@@ -175,7 +175,7 @@ def test_a_dead_server_does_not_cost_the_bytes_that_are_there(tmp_path: Path, we
     with pytest.raises(FetchFailure):
         fetch(record(tmp_path, web.url("/good")))
     with pytest.raises(FetchFailure, match="no connection to the server"):
-        fetch(record(tmp_path, "http://127.0.0.1:9/x"))
+        fetch(record(tmp_path, "http://127.0.0.1:9/x", (tmp_path / "none").as_uri()))
     assert (tmp_path / "file.zip.part.aria2").exists()
     web.faults.clear()
     assert fetch(record(tmp_path, web.url("/good"))).resumed

@@ -83,6 +83,21 @@ def test_the_console_gets_one_share_for_all_parts(monkeypatch: pytest.MonkeyPatc
     assert told["detail"].startswith("download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left; extract train")
 
 
+def test_a_server_that_is_waited_for_is_told_of_although_nothing_moves() -> None:
+    waits = [folder(val__fetch={"phase": "wait", "done": 0, "total": 8e8, "rate": 0, "seconds": left}) for left in (70, 10)]
+    answers = iter(waits)
+
+    class Answers(dict[str, str]):
+        def items(self) -> Any:
+            return [*ALIVE.items(), ("progress", next(answers, ""))] if "progress" in waiting.commands[-1] else ALIVE.items()
+
+    waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], Answers(), progress_folder="/data/.codetr/progress")
+    run(waiting)
+    assert waiting.lines == [
+        f"  [gpu-1] wait val: 0 of 800 MB (0 %), the server is tried again in {left}" for left in ("1 min 10 s", "10 s")
+    ]
+
+
 def test_a_line_is_not_said_twice() -> None:
     waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
     run(waiting)

@@ -31,8 +31,8 @@ def fetch(request: Request, check: bool = False, ready: Callable[[int], None] | 
 
     Args:
         ready: called with the number of bytes from the start that are on the disk in ``<dest>.part``, from any thread and as they
-            become more; with 0 whenever the file starts anew, which is then another file of that name. Nothing but the return of
-            this function says that they are the right bytes. It must not raise.
+            become more; with 0 whenever the file starts anew, which is then another file of that name. Not called where ``dest`` is
+            right already. Nothing but the return of this function says that the bytes are the right ones. It must not raise.
 
     Raises:
         FetchFailure: it is not there; the text says why and what to do.
@@ -178,10 +178,11 @@ class _Fetching:
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost"):
             raise DownloadFailed(Kind.GONE, f"a file:// URL must not name a host, and this one names {parts.netloc}")
-        self._discard()
         try:
-            with open(url2pathname(parts.path), "rb") as source, open(self.part.path, "wb") as target:
-                shutil.copyfileobj(source, target, BLOCK)
+            with open(url2pathname(parts.path), "rb") as source:
+                self._discard()
+                with open(self.part.path, "wb") as target:
+                    shutil.copyfileobj(source, target, BLOCK)
         except FileNotFoundError:
             raise DownloadFailed(Kind.GONE, "there is no such file on this host") from None
         except PermissionError:
