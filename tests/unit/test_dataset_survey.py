@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, samples, survey
+from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, samples, survey, surveys
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
 from killed import child_ends
@@ -279,3 +279,13 @@ def test_lvis_val_needs_both_links(tmp_path: Path) -> None:
     (tmp_path / "lvis_v1" / "train2017").unlink()
     (tmp_path / "lvis_v1" / "train2017").symlink_to("../coco/train2017")
     check.judge_links(small_survey("lvis_v1_val"), "/d/x.json", check.linked_folders(root), root)
+
+
+def test_a_file_that_changed_since_it_was_surveyed_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "captions_val2017.json"
+    path.write_text('{"images": [], "annotations": []}')
+    surveys.make(str(tmp_path), [str(path)], lambda done, total: None)
+    assert surveys.load(str(tmp_path), str(path)).images == 0
+    path.write_text('{"images": [],  "annotations": []}')
+    with pytest.raises(DatasetRefused, match="was changed while it was validated"):
+        surveys.load(str(tmp_path), str(path))

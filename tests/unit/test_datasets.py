@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
 from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
+from ansible_collections.codetr.provision.plugins.module_utils.dataset import check
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
 from datasets_lab import TRAIN, VAL, Lab
 
@@ -249,6 +251,65 @@ def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
 def test_a_record_without_sha256_is_a_problem(lab: Lab) -> None:
     lab.records["coco-val2017"]["sha256"] = None
     assert "has no URL or no sha256" in lab.plan().problems[0]["what"]
+
+
+def test_kept_archives_stay_and_others_go(lab: Lab) -> None:
+    lab.run(lab.plan(keep_archives=True))
+    assert names(lab.root / ".codetr" / "archives") == {f"{name}.zip" for name in lab.records}
+    assert lab.plan().action == "keep"
+    (lab.root / "coco" / "val2017" / VAL[0]).unlink()
+    lab.run(lab.plan(keep_archives=False))
+    assert not (lab.root / ".codetr" / "archives").exists()
+
+
+def test_an_empty_image_is_refused(lab: Lab) -> None:
+    lab.archive("coco-val2017", {f"val2017/{name}": b"" if name == VAL[2] else b"x" for name in VAL}, {"images": len(VAL)})
+    with pytest.raises(DatasetRefused, match=rf"has 1 empty files, the first is {VAL[2]}"):
+        lab.run(lab.plan())
+
+
+def test_an_archive_without_what_it_is_for_is_refused(lab: Lab) -> None:
+    lab.archive("lvis-v1-val", {"other.json": b'{"images": [], "annotations": []}'}, {})
+    with pytest.raises(DatasetRefused, match=r"The archive of lvis-v1-val has no lvis_v1_val\.json"):
+        lab.run(lab.plan())
+
+
+def test_a_file_of_somebody_else_is_not_replaced(lab: Lab) -> None:
+    mine = lab.root / "coco" / "annotations" / "captions_val2017.json"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(DatasetRefused, match=r"captions_val2017\.json is there already and was not made by this project"):
+        lab.run(lab.plan())
+    assert mine.read_text() == "mine"
+
+
+def test_links_that_lead_nowhere_are_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "linked_folders", lambda root: {"val2017"})
+    with pytest.raises(DatasetRefused, match=r"names images in train2017, and .*lvis_v1/train2017 leads to no folder"):
+        lab.run(lab.plan())
+    assert lab.plan().action != "keep"
+
+
+def test_images_are_read_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their CRCs come from the extraction."""
+    read = []
+    take = inventory.take
+    monkeypatch.setattr(inventory, "take", lambda folder, *rest: read.append(Path(folder).name) or take(folder, *rest))
+    lab.run(lab.plan())
+    assert set(read) == {"annotations"}
+
+
+def test_a_lost_choice_is_made_again_and_is_the_same(lab: Lab) -> None:
+    lab.run(lab.plan(subset=4))
+    before = names(lab.root / "coco" / "train2017")
+    shutil.rmtree(lab.root / ".codetr" / "choice")
+    assert lab.plan().action == "keep"
+    (lab.root / "coco" / "train2017" / min(before)).unlink()
+    stage = lab.plan()
+    assert "lvis-v1-val (changed)" in stage.reason
+    lab.run(stage)
+    assert names(lab.root / "coco" / "train2017") == before
+    assert lab.plan().action == "keep"
 
 
 def test_nothing_wished_is_skipped(lab: Lab) -> None:

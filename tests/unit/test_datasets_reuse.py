@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
+from ansible_collections.codetr.provision.plugins.module_utils.dataset import decode
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
 from datasets_lab import TRAIN, VAL, Lab
 
@@ -90,6 +92,7 @@ def test_a_copy_whose_annotations_name_another_image_is_refused(lab: Lab, shared
     (shared / "val2017" / "other.jpg").rename(shared / "val2017" / VAL[0])
     lab.run(lab.plan())
     assert lab.plan().action == "keep"
+    assert manifest(lab, "coco-val2017")["linked"] == str(shared / "val2017")
 
 
 def test_a_subset_is_made_and_never_cut_out_of_a_copy(lab: Lab, shared: Path) -> None:
@@ -104,8 +107,10 @@ def test_from_a_link_to_a_subset_and_back(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     lab.run(lab.plan(subset=4))
     assert len(list((lab.root / "coco" / "train2017").iterdir())) == 4
+    assert {path.name for path in (lab.root / "coco").iterdir()} == {"train2017", "val2017", "annotations"}
     assert lab.plan().action == "keep"
     assert everything(shared) == before
+    assert {(manifest(lab, name)["adopted"], manifest(lab, name)["linked"]) for name in lab.records} == {(False, "")}
 
 
 def test_a_linked_copy_that_lost_a_file_is_a_problem_as_long_as_it_is_wished(lab: Lab, shared: Path) -> None:
@@ -119,6 +124,44 @@ def test_a_linked_copy_that_lost_a_file_is_a_problem_as_long_as_it_is_wished(lab
     assert lab.plan().action == "keep"
 
 
+def test_a_copy_that_moved_is_linked_anew(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    moved = shared.rename(shared.with_name("moved"))
+    stage = lab.plan(existing=[str(moved)])
+    assert set(lab.words(stage).values()) == {"link"}
+    lab.run(stage)
+    assert (lab.root / "coco" / "annotations" / "instances_val2017.json").readlink() == moved / "annotations" / "instances_val2017.json"
+    assert (lab.root / "coco" / "val2017").readlink() == moved / "val2017"
+    assert lab.plan().action == "keep"
+
+
+def test_a_share_that_is_not_mounted_is_not_fine(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    away = shared.rename(shared.with_name("away"))
+    assert "There is no folder" in lab.plan().problems[0]["what"]
+    assert set(lab.words(lab.plan(existing=[])).values()) == {"missing"}
+    shared.mkdir()
+    assert set(lab.words(lab.plan(existing=[str(shared)])).values()) == {"missing"}
+    shared.rmdir()
+    away.rename(shared)
+    assert lab.plan().action == "keep"
+
+
+def test_somebodys_link_that_leads_nowhere_is_a_problem(lab: Lab) -> None:
+    (lab.root / "coco").mkdir(parents=True)
+    (lab.root / "coco" / "val2017").symlink_to("/nowhere/at/all")
+    assert "val2017 is a link that leads nowhere." in lab.plan().problems[0]["what"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_fine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: str, names: Any = None) -> Any:
+        raise OSError(5, "Input/output error")
+
+    lab.run(lab.plan())
+    monkeypatch.setattr(inventory, "scan", broken)
+    assert set(lab.words(lab.plan()).values()) == {"damaged"}
+
+
 def test_a_linked_copy_with_other_bytes_is_refused(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     flip(shared / "val2017" / VAL[3])
@@ -126,6 +169,18 @@ def test_a_linked_copy_with_other_bytes_is_refused(lab: Lab, shared: Path) -> No
     assert lab.words(stage) == {"coco-val2017": "touched"}
     with pytest.raises(DatasetRefused, match=rf"1 files in .* are not what was validated any more, the first is {VAL[3]}"):
         lab.run(stage)
+
+
+@pytest.mark.parametrize(("which", "said"), [("sample", "10 of 30 images decoded"), ("all", "30 of 30 images decoded")])
+def test_a_sample_or_all_images_are_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch, which: str, said: str) -> None:
+    monkeypatch.setattr(decode, "SAMPLE", 5)
+    lab.decoders = [sys.executable]
+    good = pictures(lab)
+    lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
+    lab.archive("coco-val2017", {f"val2017/{name}": good[name] for name in VAL}, {"images": len(VAL)})
+    lab.run(lab.plan(decode=which))
+    found = {check["name"]: check["detail"] for check in lab.json(".codetr/summary.json")["checks"]}
+    assert found["decoding"].startswith(said)
 
 
 @pytest.mark.parametrize("path", [
@@ -168,6 +223,41 @@ def test_touched_files_are_read_and_not_fetched(lab: Lab) -> None:
             os.utime(path)
     stage = lab.plan()
     assert (stage.action, set(lab.words(stage).values())) == ("repair", {"touched"})
+    assert lab.run(stage)["fetched"] == {}
+    assert lab.plan().action == "keep"
+    for name, folder in (("coco-val2017", "coco/val2017"), ("lvis-v1-val", "lvis_v1/annotations")):
+        known = manifest(lab, name)
+        now = inventory.scan(str(lab.root / folder), known.get("json"))
+        assert known["fingerprint"] == inventory.fingerprint(now)
+        listed = inventory.read(str(lab.root / ".codetr" / f"{name}.files")) or []
+        assert [row._replace(crc=None) for row in listed] == sorted(now)
+        assert all(row.crc is not None for row in listed)
+
+
+def test_what_is_lost_after_the_plan_was_made_is_not_called_touched(lab: Lab) -> None:
+    lab.run(lab.plan())
+    os.utime(lab.root / "coco" / "val2017" / VAL[0])
+    stage = lab.plan()
+    (lab.root / "coco" / "val2017" / VAL[1]).unlink()
+    assert set(lab.run(stage)["fetched"]) == {"coco-val2017"}
+    assert (lab.root / "coco" / "val2017" / VAL[1]).is_file()
+
+
+def test_adopted_annotations_whose_validation_was_cut_off_are_validated_again(lab: Lab, shared: Path) -> None:
+    shared.rename(lab.root)
+    for folder in ("train2017", "val2017", "annotations"):
+        (lab.root / "coco").mkdir(exist_ok=True)
+        (lab.root / folder).rename(lab.root / "coco" / folder)
+    (lab.root / "lvis").rename(lab.root / "lvis_v1")
+    (lab.root / "lvis_v1" / "annotations").mkdir()
+    for split in ("train", "val"):
+        name = f"lvis_v1_{split}.json"
+        (lab.root / "lvis_v1" / name).rename(lab.root / "lvis_v1" / "annotations" / name)
+    lab.run(lab.plan())
+    mark = lab.root / ".codetr" / "lvis-v1-val.json"
+    mark.write_text(json.dumps({**manifest(lab, "lvis-v1-val"), "validated": False}))
+    stage = lab.plan()
+    assert lab.words(stage) == {"lvis-v1-val": "not validated"}
     assert lab.run(stage)["fetched"] == {}
     assert lab.plan().action == "keep"
 

@@ -98,6 +98,12 @@ def test_the_next_download_does_not_wait_for_what_follows_the_first(tmp_path: Pa
     assert outcome[0]["one"]["then"] == {"said": 1}
 
 
+def test_what_follows_leaves_the_processors_to_downloads(tmp_path: Path, web: Faulty) -> None:
+    here = os.nice(0)
+    answers = pipeline.run([work(tmp_path, web, "one", SMALL, then=lambda: {"nice": os.nice(0)})])
+    assert answers["one"]["then"]["nice"] == min(19, here + pipeline.NICE)
+
+
 def test_one_download_at_a_time_in_the_given_order(tmp_path: Path, web: Faulty) -> None:
     pipeline.run([work(tmp_path, web, name, LARGE if name == "b" else SMALL) for name in ("c", "b", "a")])
     assert list(dict.fromkeys(web.requests)) == ["/c", "/b", "/a"]

@@ -59,8 +59,10 @@ def judge(
         candidates: where somebody else's copy of the part may be, as the probe saw it.
     """
     manifest, files = found["manifest"], found["files"]
-    present = found["there"] if part.kind == IMAGES else bool(found["sizes"])
+    present = found["leads"] if part.kind == IMAGES else bool(found["sizes"])
     if manifest is None:
+        if part.kind == IMAGES and found["there"] and not present:
+            return Verdict(FOREIGN, detail="is a link that leads nowhere")
         return _unknown(part, found, record, choice) if present else _elsewhere(part, record, choice, candidates)
     if not present:
         return _elsewhere(part, record, choice, candidates) if manifest.get("adopted") else Verdict(DAMAGED)
@@ -135,10 +137,9 @@ def to_make(words: Mapping[str, str], kinds: Mapping[str, str], chosen_already: 
         kinds: ``images`` or ``annotations``, by name.
         chosen_already: whether the subset that is wished has been chosen; None where everything is wished.
     """
-    annotations = [name for name in words if kinds[name] == ANNOTATIONS]
     made = [name for name, word in words.items() if word in MADE]
-    # The whole annotations are what a subset is chosen from, and only their cut ones are kept.
-    choosing = chosen_already is not None and bool(made) and (not chosen_already or any(name in made for name in annotations))
+    choosing = chosen_already is False and bool(made)
     if choosing:
-        made = [name for name in words if name in made or name in annotations]
+        # The whole annotations are what a subset is chosen from, and only their cut ones are kept.
+        made = [name for name in words if name in made or kinds[name] == ANNOTATIONS]
     return made, choosing

@@ -56,6 +56,9 @@ class Placing:
             self._link_images(part)
         done = {part["name"]: self._images(part) for part in images if part in todo}
         files = {part["name"]: self._files(part) for part in annotations}
+        if links:
+            for link, target in LINKS.items():
+                _link(os.path.join(self.root, link), target)
         found, sizes = self._validate(files)
         python = decode.decoder(decoders)
         decoded = None if python is None else self._decode(python, sizes, decoding == "all" and any(part in todo for part in images))
@@ -66,10 +69,6 @@ class Placing:
             if part in todo:
                 counts = {one.stem: {"images": one.images, "annotations": one.annotations} for one in found[part["name"]]}
                 done[part["name"]] = self._put(part, files[part["name"]], counts)
-        if links:
-            for link, target in LINKS.items():
-                _link(os.path.join(self.root, link), target)
-            self._judge_links(files, found)
         # Last of all: only now is anything finished.
         for name, told in done.items():
             manifest.write(ours(self.root, f"{name}.json"), {**told, "part": name, "choice": self.choice, "validated": True})
@@ -158,7 +157,7 @@ class Placing:
         Returns:
             Small surveys by part, and ``[id, width, height]`` by image.
         """
-        there = check.pictures_below(self.root)
+        there, linked = check.pictures_below(self.root), check.linked_folders(self.root)
         surveys.make(self.root, [path for paths in files.values() for path in paths], self.progress_of("annotations", "validate"))
         found: dict[str, list[Survey]] = {}
         sizes: dict[str, list[int]] = {}
@@ -168,6 +167,8 @@ class Placing:
                 one = surveys.load(self.root, path)
                 check.judge_numbers(one, path, None if self.choice else self.parts[name]["counts"])
                 check.judge_pictures(one, path, there, self.root)
+                if self.parts[name]["path"].startswith("lvis"):
+                    check.judge_links(one, path, linked, self.root)
                 for picture, known in one.pictures.items():
                     sizes.setdefault(picture, known)
                 found[name].append(summary.small(one))
@@ -200,13 +201,6 @@ class Placing:
         rows = inventory.take(final, processors(), self.progress_of(part["name"], "read"), sorted(sizes))
         inventory.write(inventory.beside(mark), rows)
         return {**told, "fingerprint": inventory.fingerprint(rows)}
-
-    def _judge_links(self, files: dict[str, list[str]], found: dict[str, list[Survey]]) -> None:
-        linked = check.linked_folders(self.root)
-        for name, paths in files.items():
-            if self.parts[name]["path"].startswith("lvis"):
-                for path, one in zip(paths, found[name]):
-                    check.judge_links(one, path, linked, self.root)
 
     def _summarise(
         self,

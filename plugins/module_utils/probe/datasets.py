@@ -15,9 +15,10 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     """``{"root": lstat of what it leads to, "choice": dict, "parts": {name: part}, "links": {path: lstat}, "archives": {name: bytes}}``,
     and ``"existing"``: ``{folder: None or {part's name: [candidate]}}``.
 
-    A part is ``{"manifest": dict or None, "there": bool, "files": number, "sizes": {JSON file: bytes}, "differs": {...} or None}``;
-    ``files`` counts a folder of pictures, ``sizes`` has the JSON files that the manifest or the plan names. ``differs`` says how the files
-    differ from the manifest's list: ``{"missing", "resized", "touched", "first"}``, three numbers and a name; None where they do not.
+    A part is ``{"manifest": dict or None, "there", "leads", "files", "sizes", "differs"}``. ``there`` is true for any link, ``leads`` only
+    for one that leads somewhere. ``files`` counts a folder of pictures, ``sizes`` has the bytes of the JSON files that the manifest or the
+    plan names. ``differs`` says how the files differ from the manifest's list, ``{"missing", "resized", "touched", "first"}``, three
+    numbers and a name; None where the fingerprint is the same.
     A candidate is ``{"path", "files", "names"}``: a folder that may hold the part, how many files it has, and which JSON files.
 
     Args:
@@ -44,6 +45,7 @@ def _part(host: Host, root: str, part: dict[str, Any]) -> dict[str, Any]:
     return {
         "manifest": manifest,
         "there": host.lstat(path) is not None,
+        "leads": host.exists(path),
         "files": len(host.listdir(path)) if part["kind"] == "images" else 0,
         "sizes": {name: found["size"] for name in names for found in [_followed(host, f"{path}/{name}")] if found is not None},
         "differs": _differs(host, root, part, path, manifest) if manifest and manifest.get("fingerprint") else None,
@@ -54,15 +56,18 @@ def _differs(host: Host, root: str, part: dict[str, Any], path: str, manifest: d
     """How the files differ from the list that was made when they were checked; a reading, because no capture holds so many files."""
 
     def look() -> dict[str, Any] | None:
-        now = inventory.scan(path, sorted(manifest["json"]) if manifest.get("json") else None)
+        try:
+            now = inventory.scan(path, sorted(manifest["json"]) if manifest.get("json") else None)
+        except OSError:
+            # A share that is not mounted, a disk that fails: whoever reads the data does not get it either.
+            now = []
         if inventory.fingerprint(now) == manifest["fingerprint"]:
             return None
         recorded = inventory.read(f"{root}/.codetr/{part['name']}.files")
         # Without the list, all that is there may be something else.
         found = inventory.Difference(touched=[row.path for row in now]) if recorded is None else inventory.compare(recorded, now)
         first = min([*found.missing, *found.resized, *found.touched], default="")
-        told = {"missing": len(found.missing), "resized": len(found.resized), "touched": len(found.touched), "first": first}
-        return told if first else None
+        return {"missing": len(found.missing), "resized": len(found.resized), "touched": len(found.touched), "first": first}
 
     told: dict[str, Any] | None = host.reading(f"data:{path}", look)
     return told
