@@ -30,9 +30,10 @@ class ActionModule(PlanningAction):
         """Never changed."""
         result = super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={"finished": {"type": "bool", "default": False}})
-        made = self.make_plan(task_vars or {}, reach=not self._task.args.get("finished"))
+        running = [stage for stage in build.STAGES if self._runs(stage, task_vars or {})]
+        made = self.make_plan(task_vars or {}, reach=not self._task.args.get("finished"), running=running)
         plan = made["plan"]
-        problems = [item for item in plan["problems"] if self._runs(item["stage"], task_vars or {})]
+        problems = [item for item in plan["problems"] if item["stage"] in (*running, *build.ALWAYS)]
         if problems:
             raise AnsibleActionFail(refusal(problems), result={**result, "problems": problems})
         left = [f"{name}: {stage['action']}, {stage['reason']}" for name, stage in plan["stages"].items() if stage["todo"]]

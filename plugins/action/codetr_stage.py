@@ -40,7 +40,7 @@ class ActionModule(PlanningAction):
         name = self._task.args["stage"]
         shared = variables.get(PLAN_VARIABLE)
         alone = not isinstance(shared, dict) or "plan" not in shared
-        made: dict[str, Any] = self.make_plan(variables, alone=name) if alone else dict(shared or {})
+        made: dict[str, Any] = self.make_plan(variables, running=[name]) if alone else dict(shared or {})
         plan = made["plan"]
         # Alone, a role answers for itself and for the host; in the whole site a plan with any problem never gets this far.
         problems = [item for item in plan["problems"] if item["stage"] in (name, *build.ALWAYS)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Collection
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -67,7 +68,7 @@ class PlanningAction(ActionBase):
         owner: str | None = None,
         reach: bool = True,
         settled: dict[str, Any] | None = None,
-        alone: str | None = None,
+        running: Collection[str] | None = None,
         deep: bool = False,
         capture: bool = False,
         with_state: bool = False,
@@ -79,7 +80,7 @@ class PlanningAction(ActionBase):
             owner: who owns everything, when that is settled already; default is the wish, or the login user.
             reach: whether addresses that the plan needs are tried from the host.
             settled: a receipt about to be written; the state is taken as if it were there and its stage no longer in progress.
-            alone: the one stage that will be carried out; what the others lack does not keep its addresses from being tried.
+            running: the stages that will be carried out, all where it is None; what the others lack is no problem of this run.
             deep: nvidia-smi and the driver's library are asked, too.
             capture: everything that was looked at comes along, as ``capture``.
             with_state: the state comes along, as ``state``.
@@ -104,14 +105,14 @@ class PlanningAction(ActionBase):
         if settled:
             state["receipts"][settled["stage"]] = settled
             state["inprogress"].pop(settled["stage"], None)
-        plan = build.build(state, wanted, known)
+        plan = build.build(state, wanted, known, running)
         packages = plan["stages"]["packages"]["params"]
         if wanted["provision_mirror"] and packages.get("install_mmcv") and packages["source"] != "cached":
             known["wheels"][packages["key"]] = catalog.mirrored_wheel(wanted["provision_mirror"], packages["key"])
-            plan = build.build(state, wanted, known)
+            plan = build.build(state, wanted, known, running)
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)
-        ours = {alone, *build.ALWAYS} if alone else set(plan["stages"])
+        ours = set(plan["stages"]) if running is None else {*running, *build.ALWAYS}
         needs = [need for need in plan["needs"] if need["stage"] in ours]
         if reach and needs and not any(problem["stage"] in ours for problem in plan["problems"]):
             urls = [need["url"] for need in needs]

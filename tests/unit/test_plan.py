@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import preflight
+from ansible_collections.codetr.provision.plugins.module_utils.plan import build, preflight
 from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Stage
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
 from driverfacts import gpu_host
-from hostfacts import GB, bare, directory, plan, provisioned, wanted
+from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
 
 CORE = ("preflight", "miniconda", "env", "packages", "repo")
 
@@ -104,6 +104,21 @@ def test_a_full_disk_is_refused_with_figures():
     assert "1.0 GB free" in problem["what"]
     assert "packages 4.5 GB" in problem["what"]
     assert problem["way_out"] == "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk."
+
+
+def test_only_what_is_carried_out_needs_room():
+    """A role alone, or a run with tags, is not refused for the data that it does not bring."""
+    wished = wanted()
+    state = bare(wished)
+    for disk in state["disks"].values():
+        if disk.get("room"):
+            disk["room"]["free"] = 3 * GB
+    whole = [problem["what"] for problem in build.build(state, wished, known(wished))["problems"]]
+    assert any("GB are needed" in what and "datasets" in what for what in whole)
+    assert build.build(state, wished, known(wished), ["miniconda", "env"])["problems"] == []
+    (small,) = build.build(state, wished, known(wished), ["packages"])["problems"]
+    assert "packages" in small["what"]
+    assert "datasets" not in small["what"]
 
 
 def test_a_full_disk_of_the_system_names_what_can_be_moved():

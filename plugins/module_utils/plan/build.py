@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -95,13 +96,16 @@ def questions(wishes: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]
     return {"base": base, **asked}
 
 
-def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]:
+def build(
+    state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any], running: Collection[str] | None = None
+) -> dict[str, Any]:
     """The plan of a host.
 
     Args:
         state: what codetr_probe returned, and ``controller_epoch`` (seconds).
         wishes: all variables of all roles, coerced.
         catalog: see ``context``.
+        running: stages that will be carried out, and that there has to be room for; None is all.
 
     Returns:
         ``{"stack", "stack_reason", "stages": {name: stage}, "problems", "warnings", "waits", "gpus", "needs"}``; a host with problems is
@@ -118,7 +122,8 @@ def build(state: dict[str, Any], wishes: dict[str, Any], catalog: dict[str, Any]
         stages.append(stage)
         if section == "nvidia_driver":
             ctx = replace(ctx, stack=_resolved(ctx, state, wishes, catalog, stage))
-    problems = [*problems, *(item for stage in stages for item in stage.problems), *preflight.judge_room(stages, state)]
+    written = [stage for stage in stages if running is None or stage.stage in (*running, *ALWAYS)]
+    problems = [*problems, *(item for stage in stages for item in stage.problems), *preflight.judge_room(written, state)]
     ignored = [item for item in problems if item["stage"] == "preflight" and wishes["preflight_only_warn"]]
     return {
         "stack": name,
