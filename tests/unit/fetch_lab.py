@@ -44,7 +44,7 @@ def leftovers(tmp_path: Path) -> set[str]:
     return {path.name for path in tmp_path.iterdir()}
 
 
-def arrives(tmp_path: Path, *urls: str, connections: int = 16, rate_limit: str = "") -> None:
+def assert_arrives(tmp_path: Path, *urls: str, connections: int = 16, rate_limit: str = "") -> None:
     """The fetch ends with the right bytes at the destination, and nothing beside them."""
     got = fetch(record(tmp_path, *urls, transfer=Transfer(connections, rate_limit)))
     assert got.changed

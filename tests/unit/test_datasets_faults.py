@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.child import Work
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import run
 from archive_lab import remount, small_disk
 from datasets_lab import TRAIN, VAL, Lab
-from webserver import Faulty, serving
+from webserver import Faulty
 
 ROUNDS = 10
 JOB = """
@@ -26,12 +25,6 @@ import pickle, sys
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import run
 run(pickle.load(open(sys.argv[1], "rb")))
 """
-
-
-@pytest.fixture
-def web() -> Iterator[Faulty]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture
@@ -45,12 +38,6 @@ def lab(tmp_path: Path, web: Faulty) -> Lab:
         web.files[f"/{name}.zip"] = (made.source / f"{name}.zip").read_bytes()
         record["urls"] = [web.url(f"/{name}.zip")]
     return made
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]:
-        monkeypatch.delenv(name, raising=False)
 
 
 def begin(lab: Lab) -> subprocess.Popen[bytes]:
@@ -96,17 +83,16 @@ def test_killed_at_ten_points_it_is_never_done_too_early_and_always_ends_right(l
 
 
 def test_a_second_job_waits_for_the_first_and_fetches_nothing(lab: Lab, web: Faulty) -> None:
-    web.faults["/coco-train2017.zip"] = ("stall", 1)
+    web.pace["/coco-train2017.zip"] = 150_000
     wish = lab.wish(lab.plan())
     first = begin(lab)
-    assert web.reached_stall.wait(60)
+    web.wait_until_sent("/coco-train2017.zip", 50_000)
     second = begin(lab)
     time.sleep(1)
-    assert second.poll() is None
-    web.release.set()
+    assert (first.poll(), second.poll()) == (None, None)
     assert (first.wait(120), second.wait(120)) == (0, 0)
     # A connection that is opened for a part may get some bytes of the next one.
-    assert all(web.sent[path] < 1.5 * len(data) for path, data in web.files.items())
+    assert all(web.sent[f"/{name}.zip"] < 1.5 * record["size"] for name, record in lab.records.items())
     assert is_right(lab)
     assert lab.plan().action == "keep"
     # And one that was planned before it was all there finds out, too.

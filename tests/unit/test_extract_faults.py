@@ -37,7 +37,7 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     return whole if request.param == "whole" else slowly
 
 
-def refused(run: Run, tmp_path: Path, data: bytes, said: str, selection: Selection = Selection("train2017/", 1)) -> None:  # noqa: B008
+def assert_refused(run: Run, tmp_path: Path, data: bytes, said: str, selection: Selection = Selection("train2017/", 1)) -> None:  # noqa: B008
     """It is, and nothing is left of it anywhere."""
     wish = order(tmp_path, tmp_path / "bad.zip", selection=selection)
     with pytest.raises(ArchiveRefused, match=said):
@@ -58,12 +58,12 @@ def refused(run: Run, tmp_path: Path, data: bytes, said: str, selection: Selecti
     ("", "not in its simplest form"),
 ])
 def test_names_that_could_leave_the_folder(run: Run, tmp_path: Path, name: str, said: str) -> None:
-    refused(run, tmp_path, raw_zip(GOOD, Raw(name, b"evil")), said)
+    assert_refused(run, tmp_path, raw_zip(GOOD, Raw(name, b"evil")), said)
 
 
 @pytest.mark.parametrize(("kind", "said"), [(stat.S_IFLNK, "symbolic link"), (stat.S_IFIFO, "neither a file nor a folder")])
 def test_links_and_devices(run: Run, tmp_path: Path, kind: int, said: str) -> None:
-    refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a.jpg", b"/etc/passwd", mode=kind | 0o777)), said)
+    assert_refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a.jpg", b"/etc/passwd", mode=kind | 0o777)), said)
 
 
 @pytest.mark.parametrize(("members", "said"), [
@@ -76,21 +76,21 @@ def test_links_and_devices(run: Run, tmp_path: Path, kind: int, said: str) -> No
     ([GOOD, Raw("train2017/a.jpg", b"1", method=12)], "'train2017/a.jpg' is packed by method 12"),
 ])
 def test_members_that_do_not_go_together_or_cannot_be_read(run: Run, tmp_path: Path, members: list[Raw], said: str) -> None:
-    refused(run, tmp_path, raw_zip(*members), said)
+    assert_refused(run, tmp_path, raw_zip(*members), said)
 
 
 def test_two_that_become_one_when_parts_are_dropped(run: Run, tmp_path: Path) -> None:
     said = "two members become 'x' when 1 leading parts are dropped"
-    refused(run, tmp_path, raw_zip(Raw("a/x", b"1"), Raw("b/x", b"2")), said, Selection("", 1))
+    assert_refused(run, tmp_path, raw_zip(Raw("a/x", b"1"), Raw("b/x", b"2")), said, Selection("", 1))
 
 
 def test_an_honest_bomb(run: Run, tmp_path: Path) -> None:
-    refused(run, tmp_path, raw_zip(deflated("train2017/a", ZEROS)), "more than 200 times as many")
+    assert_refused(run, tmp_path, raw_zip(deflated("train2017/a", ZEROS)), "more than 200 times as many")
 
 
 def test_a_bomb_of_many_small_members(run: Run, tmp_path: Path) -> None:
     members = [deflated(f"train2017/{number}", bytes(1_000_000)) for number in range(60)]
-    refused(run, tmp_path, raw_zip(*members), "more than 200 times as many")
+    assert_refused(run, tmp_path, raw_zip(*members), "more than 200 times as many")
 
 
 @pytest.mark.parametrize(("member", "said"), [
@@ -106,7 +106,7 @@ def test_a_bomb_of_many_small_members(run: Run, tmp_path: Path) -> None:
 ])
 def test_bytes_that_are_not_as_declared(run: Run, tmp_path: Path, member: Raw, said: str) -> None:
     filler = Raw("train2017/b", bytes(100_000))
-    refused(run, tmp_path, raw_zip(GOOD, member, filler), f"damaged at 'a': .*{said}")
+    assert_refused(run, tmp_path, raw_zip(GOOD, member, filler), f"damaged at 'a': .*{said}")
 
 
 @pytest.mark.parametrize(("local", "said"), [
@@ -119,26 +119,27 @@ def test_bytes_that_are_not_as_declared(run: Run, tmp_path: Path, member: Raw, s
     ({"signature": b"PK\3\5"}, "no member's header at its place"),
 ])
 def test_a_header_that_is_not_as_the_list_of_members_says(run: Run, tmp_path: Path, local: dict[str, object], said: str) -> None:
-    refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1234", local=local)), said)
+    assert_refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1234", local=local)), said)
 
 
 def test_a_header_whose_name_is_not_text(run: Run, tmp_path: Path) -> None:
     data = raw_zip(Raw("train2017/a", b"1234", local={"flags": 0x800}))
-    refused(run, tmp_path, data.replace(b"train2017/a", b"train2017/\xff", 1), "the name in its header is not text")
+    assert_refused(run, tmp_path, data.replace(b"train2017/a", b"train2017/\xff", 1), "the name in its header is not text")
 
 
 def test_two_members_at_one_place(run: Run, tmp_path: Path) -> None:
-    refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1", at=0)), "'train2017/a' lies on bytes of another member")
+    assert_refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1", at=0)), "'train2017/a' lies on bytes of another member")
 
 
 def test_a_member_inside_another(run: Run, tmp_path: Path) -> None:
     inner = raw_zip(Raw("train2017/in", b"1"))
     outer = Raw("train2017/out", inner)
-    refused(run, tmp_path, raw_zip(outer, Raw("train2017/in", b"1", at=30 + len("train2017/out"))), "lies on bytes of another member")
+    data = raw_zip(outer, Raw("train2017/in", b"1", at=30 + len("train2017/out")))
+    assert_refused(run, tmp_path, data, "lies on bytes of another member")
 
 
 def test_a_member_that_reaches_beyond_the_others(run: Run, tmp_path: Path) -> None:
-    refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1", size=50, packed=50)), "reaches into the archive's list of members")
+    assert_refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1", size=50, packed=50)), "reaches into the archive's list of members")
 
 
 def test_a_killed_worker_is_a_sentence(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +147,7 @@ def test_a_killed_worker_is_a_sentence(run: Run, tmp_path: Path, monkeypatch: py
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(worker, "_write", killed)
-    refused(run, tmp_path, raw_zip(GOOD), "could not be extracted to .*: one of its worker processes was killed")
+    assert_refused(run, tmp_path, raw_zip(GOOD), "could not be extracted to .*: one of its worker processes was killed")
 
 
 def test_a_disk_that_gets_full_is_a_sentence(run: Run, tmp_path: Path) -> None:
@@ -180,12 +181,12 @@ def test_a_disk_that_failed_to_write_what_it_held_back_is_a_sentence(run: Run, t
             return 0
 
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Library())
-    refused(run, tmp_path, raw_zip(GOOD), "could not be extracted to .*: Input/output error")
+    assert_refused(run, tmp_path, raw_zip(GOOD), "could not be extracted to .*: Input/output error")
     assert not (tmp_path / "marks").exists()
 
 
 def test_what_is_not_a_zip(run: Run, tmp_path: Path) -> None:
-    refused(run, tmp_path, b"<html>Sorry</html>", "is not a zip that can be read")
+    assert_refused(run, tmp_path, b"<html>Sorry</html>", "is not a zip that can be read")
 
 
 def test_numbers_that_are_cut_short(run: Run, tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_numbers_that_are_cut_short(run: Run, tmp_path: Path) -> None:
     # A zip64 field that is too short for the one number that it should have, in the place of the first bytes.
     data[26:30] = struct.pack("<2H", len("train2017/a"), 8)
     data[41:49] = struct.pack("<2H", 1, 4) + b"1234"
-    refused(run, tmp_path, bytes(data), "its header is cut short where the large sizes should be")
+    assert_refused(run, tmp_path, bytes(data), "its header is cut short where the large sizes should be")
 
 
 def test_the_early_work_of_a_bomb_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
 from fetch_lab import BODY, MIB, OTHER, leftovers, quicken, record
-from webserver import Faulty, serving
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
+from webserver import Faulty
 
 
 def test_good_bytes_arrive_and_nothing_else_is_left(tmp_path: Path, web: Faulty) -> None:

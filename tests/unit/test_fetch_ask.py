@@ -6,22 +6,12 @@ import base64
 import email.utils
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import network
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.ask import Answer, ask
-from fetch_lab import BODY, quicken
-from webserver import Faulty, serving
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
+from webserver import Faulty
 
 
 def test_one_byte_is_asked_for(web: Faulty) -> None:

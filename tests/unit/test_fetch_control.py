@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2, control
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.control import Control
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.part import Part
-from fetch_lab import BODY, MIB, control_file, leftovers, quicken
-from webserver import Faulty, serving
+from fetch_lab import BODY, MIB, control_file, leftovers
+from webserver import Faulty
 
 TOTAL = 9 * MIB + 5
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
 
 
 def read(tmp_path: Path, raw: bytes) -> Control | None:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2, patience
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
-from fetch_lab import BODY, MIB, arrives, fails, quicken, record
-from webserver import Faulty, serving
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
+from fetch_lab import BODY, MIB, assert_arrives, fails, record
+from webserver import Faulty
 
 
 @pytest.mark.parametrize("connections", [1, 16])
@@ -32,7 +23,7 @@ def test_cut_a_few_times_it_goes_on_where_it_was(
     web.faults["/good"] = (fault, 4)
     # Slow enough for all to be read before it is cut: an RST takes back what nobody has read.
     web.pace["/good"] = 8.0 * MIB
-    arrives(tmp_path, web.url("/good"), connections=connections)
+    assert_arrives(tmp_path, web.url("/good"), connections=connections)
     assert web.sent["/good"] < 2 * len(BODY)
 
 
@@ -44,13 +35,13 @@ def test_a_connection_that_stalls_is_given_up_after_the_timeout(
     monkeypatch.setattr(aria2, "TRIES", 2)
     assert "--timeout=1" in aria2.options(Transfer(1, "100M"), None)
     web.faults["/good"] = ("stall", 3)
-    arrives(tmp_path, web.url("/good"), connections=1, rate_limit="100M")
+    assert_arrives(tmp_path, web.url("/good"), connections=1, rate_limit="100M")
     assert len(web.requests) > 3
 
 
 def test_a_server_that_gets_a_bit_further_each_time_is_not_given_up(tmp_path: Path, web: Faulty) -> None:
     web.faults["/good"] = ("cut:200000", 0)
-    arrives(tmp_path, web.url("/good"), connections=1)
+    assert_arrives(tmp_path, web.url("/good"), connections=1)
     assert len(web.requests) > len(BODY) // 200_000
 
 
@@ -62,7 +53,7 @@ def test_a_server_that_cuts_each_time_and_gets_nowhere_is_given_up(tmp_path: Pat
 @pytest.mark.parametrize("fault", ["no-range", "chunked"])
 def test_a_server_that_knows_no_ranges_serves_too(tmp_path: Path, web: Faulty, fault: str) -> None:
     web.faults["/good"] = (fault, 0)
-    arrives(tmp_path, web.url("/good"))
+    assert_arrives(tmp_path, web.url("/good"))
 
 
 def test_a_part_is_started_anew_where_the_server_ignores_range(tmp_path: Path, web: Faulty) -> None:
@@ -82,7 +73,7 @@ def test_a_server_that_ignores_range_and_breaks_off_is_given_up(tmp_path: Path, 
 def test_a_server_that_ignores_range_and_breaks_off_once_gives_it_the_next_time(tmp_path: Path, web: Faulty) -> None:
     web.scripts["/good"] = ["truncate"]
     web.faults["/good"] = ("no-range", 0)
-    arrives(tmp_path, web.url("/good"), connections=1)
+    assert_arrives(tmp_path, web.url("/good"), connections=1)
 
 
 def test_a_server_that_vanishes_and_comes_back_goes_on_where_it_was(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +94,7 @@ def test_a_server_that_vanishes_and_comes_back_goes_on_where_it_was(tmp_path: Pa
     absent = threading.Thread(target=away)
     absent.start()
     try:
-        arrives(tmp_path, web.url("/good"), connections=2)
+        assert_arrives(tmp_path, web.url("/good"), connections=2)
     finally:
         absent.join()
     wanted = [headers["Range"] for headers in web.headers[asked[0] :] if headers["Range"]]
@@ -114,20 +105,20 @@ def test_a_server_that_vanishes_and_comes_back_goes_on_where_it_was(tmp_path: Pa
 def test_a_server_that_bears_only_few_connections_gets_few(tmp_path: Path, web: Faulty) -> None:
     web.faults["/good"] = ("strict:3", 0)
     web.pace["/good"] = 4.0 * MIB
-    arrives(tmp_path, web.url("/good"), connections=8)
+    assert_arrives(tmp_path, web.url("/good"), connections=8)
     assert web.angered["/good"] >= 1
 
 
 def test_connections_that_are_too_many_are_done_without(tmp_path: Path, web: Faulty) -> None:
     web.faults["/good"] = ("crowded:2", 0)
     web.pace["/good"] = 4.0 * MIB
-    arrives(tmp_path, web.url("/good"))
+    assert_arrives(tmp_path, web.url("/good"))
 
 
 def test_a_connection_that_only_trickles_is_replaced(tmp_path: Path, web: Faulty) -> None:
     """aria2 looks at the speed of a connection only after its first ten seconds; the server would trickle for a minute."""
     web.faults["/good"] = ("trickle", 1)
-    arrives(tmp_path, web.url("/good"), connections=1)
+    assert_arrives(tmp_path, web.url("/good"), connections=1)
     assert web.trickled < 120
 
 

@@ -43,7 +43,8 @@ class Writer:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
-    def finish(self) -> str:
+    def assert_right(self) -> str:
+        """The hash in the end is that of the file; it is returned."""
         sha256, size = self.follower.finish(self.read_at_the_end.append)
         assert size == self.path.stat().st_size
         assert sha256 == hashlib.sha256(self.path.read_bytes()).hexdigest()
@@ -62,7 +63,7 @@ def test_what_was_hashed_on_the_way_is_not_read_again(writer: Writer) -> None:
         writer.until_hashed(2 * MIB)
         writer.write(BODY, "111101")
         writer.until_hashed(4 * MIB)
-    writer.finish()
+    writer.assert_right()
     assert writer.told == [0, 2 * MIB, 4 * MIB, 6 * MIB]
     assert writer.read_at_the_end == [5 * MIB, 6 * MIB]
 
@@ -74,7 +75,7 @@ def test_bytes_beyond_the_prefix_are_not_believed(writer: Writer) -> None:
         assert writer.told == [0]
         writer.write(BODY[:MIB], "111111")
         writer.until_hashed(6 * MIB)
-    assert writer.finish() == hashlib.sha256(BODY).hexdigest()
+    assert writer.assert_right() == hashlib.sha256(BODY).hexdigest()
 
 
 def test_a_prefix_that_shrinks_starts_the_hash_anew(writer: Writer) -> None:
@@ -85,7 +86,7 @@ def test_a_prefix_that_shrinks_starts_the_hash_anew(writer: Writer) -> None:
         writer.until_hashed(MIB)
         writer.write(BODY[MIB:], "111111", start=MIB)
         writer.until_hashed(6 * MIB)
-    writer.finish()
+    writer.assert_right()
     assert writer.told == [0, 4 * MIB, 0, MIB, 6 * MIB]
 
 
@@ -96,7 +97,7 @@ def test_a_prefix_that_shrinks_before_it_was_hashed_is_told_all_the_same(writer:
     writer.announce("110000")
     writer.follower._look(threading.Event())
     assert writer.told == [0, 4 * MIB, 0, 2 * MIB]
-    writer.finish()
+    writer.assert_right()
 
 
 def test_another_file_of_the_same_name_starts_the_hash_anew(writer: Writer) -> None:
@@ -109,7 +110,7 @@ def test_another_file_of_the_same_name_starts_the_hash_anew(writer: Writer) -> N
     with writer.follower.following():
         writer.announce("111110")
         writer.until_hashed(5 * MIB)
-    assert writer.finish() == hashlib.sha256(BODY).hexdigest()
+    assert writer.assert_right() == hashlib.sha256(BODY).hexdigest()
     assert 0 in writer.told[writer.told.index(4 * MIB) :]
 
 
@@ -120,7 +121,7 @@ def test_another_file_at_the_last_moment_is_hashed_whole(writer: Writer) -> None
     new = writer.path.with_suffix(".new")
     new.write_bytes(BODY)
     new.replace(writer.path)
-    assert writer.finish() == hashlib.sha256(BODY).hexdigest()
+    assert writer.assert_right() == hashlib.sha256(BODY).hexdigest()
     assert writer.read_at_the_end[0] == MIB
 
 
@@ -131,7 +132,7 @@ def test_a_file_that_was_cut_and_grew_again_has_holes_and_is_hashed_whole(writer
         writer.until_hashed(4 * MIB)
     os.truncate(writer.path, 0)
     writer.write(BODY[5 * MIB :], "111111", start=5 * MIB)
-    assert writer.finish() == hashlib.sha256(bytes(5 * MIB) + BODY[5 * MIB :]).hexdigest()
+    assert writer.assert_right() == hashlib.sha256(bytes(5 * MIB) + BODY[5 * MIB :]).hexdigest()
 
 
 def test_a_control_file_that_is_ahead_of_the_file_is_not_believed(writer: Writer) -> None:
@@ -140,7 +141,7 @@ def test_a_control_file_that_is_ahead_of_the_file_is_not_believed(writer: Writer
         writer.until_hashed(2 * MIB)
         writer.write(BODY[2 * MIB :], "111111", start=2 * MIB)
         writer.until_hashed(6 * MIB)
-    writer.finish()
+    writer.assert_right()
 
 
 def test_a_file_that_cannot_be_read_for_a_moment_is_read_later(writer: Writer) -> None:
@@ -152,7 +153,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_read_later(writer: Writer) -
         writer.until_hashed(0)
         aside.rename(writer.path)
         writer.until_hashed(4 * MIB)
-    writer.finish()
+    writer.assert_right()
 
 
 def test_a_long_file_that_is_there_already_is_not_waited_for(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,19 +16,16 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 impor
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.part import Part
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
-from fetch_lab import BODY, MIB, leftovers, quicken, record
-from webserver import Faulty, serving
+from fetch_lab import BODY, MIB, leftovers, record
+from webserver import Faulty
 
 LARGE = BODY * 4
 
 
 @pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        server.files["/large"] = LARGE
-        yield server
+def web(web: Faulty) -> Faulty:
+    web.files["/large"] = LARGE
+    return web
 
 
 SCRIPT = """

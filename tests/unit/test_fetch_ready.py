@@ -1,8 +1,7 @@
-"""A file that others may read while it arrives: each byte that is announced is in the part file, and is the right one."""
+"""A file that others may read while it assert_arrives: each byte that is announced is in the part file, and is the right one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,16 +11,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 impor
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
-from fetch_lab import BODY, MIB, OTHER, quicken, record
-from webserver import Faulty, serving
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
+from fetch_lab import BODY, MIB, OTHER, record
+from webserver import Faulty
 
 
 class Reader:

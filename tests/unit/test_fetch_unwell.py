@@ -6,29 +6,20 @@ import email.utils
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2, patience
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
-from fetch_lab import BODY, arrives, fails, leftovers, quicken, record
-from webserver import Faulty, serving
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
+from fetch_lab import BODY, assert_arrives, fails, leftovers, record
+from webserver import Faulty
 
 
 @pytest.mark.parametrize("status", ["503", "429", "500", "502", "504"])
 def test_a_server_that_is_unwell_for_a_moment_is_tried_again(tmp_path: Path, web: Faulty, status: str) -> None:
     web.faults["/good"] = (status, 4)
-    arrives(tmp_path, web.url("/good"))
+    assert_arrives(tmp_path, web.url("/good"))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +54,7 @@ def test_retry_after_is_obeyed(tmp_path: Path, web: Faulty, monkeypatch: pytest.
     web.faults["/good"] = ("503", 4)
     web.clock = 1.7e9 if as_date else None
     web.retry_after["/good"] = email.utils.formatdate(1.7e9 + 2, usegmt=True) if as_date else "2"
-    arrives(tmp_path, web.url("/good"))
+    assert_arrives(tmp_path, web.url("/good"))
     assert web.times[4] - web.times[3] >= 2
 
 
@@ -81,7 +72,7 @@ def test_while_one_mirror_rests_another_one_serves(tmp_path: Path, web: Faulty, 
     monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 1000.0)
     web.files["/busy"] = BODY
     web.faults["/busy"] = ("503", 0)
-    arrives(tmp_path, "http://127.0.0.1:9/x", web.url("/busy"), web.url("/good"))
+    assert_arrives(tmp_path, "http://127.0.0.1:9/x", web.url("/busy"), web.url("/good"))
 
 
 def test_whoever_waits_says_so_in_the_progress_file(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,10 +101,10 @@ def test_a_certificate_that_is_not_accepted_is_said_at_once(tmp_path: Path, web:
     monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 1000.0)
     assert "give a CA bundle in SSL_CERT_FILE" in fails(out, web.url("/good"))
     monkeypatch.setenv("SSL_CERT_FILE", certificate)
-    arrives(out, web.url("/good"))
+    assert_arrives(out, web.url("/good"))
 
 
 def test_the_proxy_may_be_written_in_capitals(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     web.files["http://192.0.2.7/x"] = BODY
     monkeypatch.setenv("HTTP_PROXY", web.url(""))
-    arrives(tmp_path, "http://192.0.2.7/x")
+    assert_arrives(tmp_path, "http://192.0.2.7/x")

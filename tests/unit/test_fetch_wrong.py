@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import aria2
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import fetch
-from fetch_lab import BODY, OTHER, arrives, fails, leftovers, quicken, record
-from webserver import Faulty, serving
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    quicken(monkeypatch)
-    with serving() as server:
-        server.files["/good"] = BODY
-        yield server
+from fetch_lab import BODY, OTHER, assert_arrives, fails, leftovers, record
+from webserver import Faulty
 
 
 @pytest.mark.parametrize("length", [len(BODY) // 4, len(BODY) * 2])
@@ -44,21 +35,21 @@ def test_wrong_bytes_after_going_on_are_fetched_anew(tmp_path: Path, web: Faulty
     fails(tmp_path, web.url("/good"), connections=1)
     web.faults.clear()
     web.scripts["/good"] = ["flip"]
-    arrives(tmp_path, web.url("/good"), connections=1)
+    assert_arrives(tmp_path, web.url("/good"), connections=1)
 
 
 def test_a_mirror_that_lies_and_breaks_off_does_not_spoil_what_the_other_one_gives(tmp_path: Path, web: Faulty) -> None:
     """The first sends wrong bytes and never the whole file: what the second adds is a mixture, and neither can be blamed for it."""
     web.files["/bad"] = OTHER
     web.faults["/bad"] = ("truncate", 0)
-    arrives(tmp_path, web.url("/bad"), web.url("/good"), connections=1)
+    assert_arrives(tmp_path, web.url("/bad"), web.url("/good"), connections=1)
 
 
 def test_bytes_that_nobody_can_go_on_from_are_not_used(tmp_path: Path, web: Faulty) -> None:
     """Where the length is not known, aria2 leaves no control file, and would go on from whatever length the file has."""
     web.files["/bad"] = OTHER
     web.faults["/bad"] = ("chunked-cut", 0)
-    arrives(tmp_path, web.url("/bad"), web.url("/good"))
+    assert_arrives(tmp_path, web.url("/bad"), web.url("/good"))
     assert web.requests.count("/bad") == aria2.TRIES
 
 
