@@ -55,7 +55,7 @@ def test_what_makes_no_sense_says_nothing(tmp_path: Path) -> None:
 
 def test_a_bit_that_is_set_means_bytes_in_the_file_also_after_kill_and_going_on(tmp_path: Path, web: Faulty) -> None:
     """Compared with the file again and again while aria2 runs."""
-    web.pace["/good"] = 1.0 * MIB
+    web.pace["/good"] = 0.5 * MIB
     part = Part(str(tmp_path / "file.zip"))
     seen: set[int] = set()
 
