@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, samples, survey, surveys
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
+from archive_lab import children
 from killed import child_ends
 
 TRAIN, VAL = "lvis_v1_train", "instances_val2017"
@@ -221,6 +222,22 @@ def test_one_bad_file_ends_them_all(tmp_path: Path) -> None:
         survey.survey_all({good: str(tmp_path / "a"), bad: str(tmp_path / "b")}, lambda done, total: None)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_as_many_processes_as_are_allowed(tmp_path: Path, processes: int) -> None:
+    where = {str(tmp_path / name): str(tmp_path / f"{name}-saved") for name in ("one.json", "two.json", "three.json")}
+    for path in where:
+        # Nobody ever writes to it: reading it lasts for ever.
+        os.mkfifo(path)
+
+    def look(done: int, total: int) -> None:
+        raise LookupError(len(children(os.getpid())))
+
+    with pytest.raises(LookupError) as seen:
+        survey.survey_all(where, look, processes)
+    assert seen.value.args == (processes,)
+    assert children(os.getpid()) == []
 
 
 def test_a_survey_ends_when_the_process_that_asked_is_killed(tmp_path: Path) -> None:

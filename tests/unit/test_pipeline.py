@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,33 @@ def test_the_next_download_does_not_wait_for_what_follows_the_first(tmp_path: Pa
     in_background([work(tmp_path, web, "one", SMALL, then=then), work(tmp_path, web, "two", slow)], outcome).join()
     assert (tmp_path / "seen").read_text() == "yes"
     assert outcome[0]["one"]["then"] == {"said": 1}
+
+
+def test_what_follows_comes_one_by_one_while_an_archive_is_on_its_way(tmp_path: Path, web: Faulty) -> None:
+    def then() -> dict[str, Any]:
+        with (tmp_path / "at-work").open("x"):
+            time.sleep(1)
+        (tmp_path / "at-work").unlink()
+        return {"on_its_way": (tmp_path / "three.zip.part").exists()}
+
+    web.pace["/three"] = 200_000
+    slow = work(tmp_path, web, "three", dict(list(LARGE.items())[:10]))
+    answers = pipeline.run([work(tmp_path, web, "one", SMALL, then=then), work(tmp_path, web, "two", SMALL, then=then), slow])
+    assert [answers[name]["then"]["on_its_way"] for name in ("one", "two")] == [True, True]
+
+
+def test_what_follows_comes_side_by_side_when_nothing_else_is_left(tmp_path: Path, web: Faulty) -> None:
+    pipeline.run([work(tmp_path, web, "one", SMALL), work(tmp_path, web, "two", SMALL)])
+
+    def meet(name: str, other: str) -> dict[str, Any]:
+        (tmp_path / name).touch()
+        for _ in wait_for((tmp_path / other).exists):
+            pass
+        return {"met": (tmp_path / other).exists()}
+
+    both = [("one", "two"), ("two", "one")]
+    answers = pipeline.run([work(tmp_path, web, name, SMALL, then=partial(meet, name, other)) for name, other in both])
+    assert [answers[name]["then"] for name, _ in both] == [{"met": True}, {"met": True}]
 
 
 def test_what_follows_leaves_the_processors_to_downloads(tmp_path: Path, web: Faulty) -> None:

@@ -7,6 +7,7 @@ import os
 import select
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order, extract
@@ -16,6 +17,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure imp
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
 
 NICE = 10
+# How much is done afterwards side by side, where nothing is fetched or extracted any more.
+THEN_AT_ONCE = 2
 STATES = ("running", "done", "failed")
 
 
@@ -83,12 +86,14 @@ class _Running:
         self.waiting = list(works)
         self.expected = expected
         self.answers: dict[str, dict[str, Any]] = {work.request.name: {} for work in works}
+        self.afterwards: list[Work] = []
         self.children: dict[Child, tuple[str, Work]] = {}
         self.arriving: dict[str, Arriving] = {}
 
     def run(self) -> dict[str, dict[str, Any]]:
         try:
             self._fetch_next()
+            self._then_next()
             while self.children:
                 for child in select.select(list(self.children), [], [])[0]:
                     self._ended(child)
@@ -105,7 +110,7 @@ class _Running:
     def _fetch_next(self) -> None:
         while self.waiting and not extract(self.waiting[0].order, check=True)["changed"]:
             # An earlier run came this far.
-            self._then(self.waiting.pop(0))
+            self.afterwards.append(self.waiting.pop(0))
         if not self.waiting:
             return
         work = self.waiting.pop(0)
@@ -127,12 +132,19 @@ class _Running:
         elif step == "extract":
             if not work.keep:
                 os.unlink(work.request.dest)
-            self._then(work)
+            self.afterwards.append(work)
+        self._then_next()
 
-    def _then(self, work: Work) -> None:
-        then = work.then
-        if then:
-            self._start("then", work, "checked", lambda: _politely(then))
+    def _then_next(self) -> None:
+        """Start what is done afterwards: one beside fetching and extracting, which need memory, too; several once those have ended."""
+        running = [step for step, _ in self.children.values()]
+        most = 1 if len(running) > running.count("then") else THEN_AT_ONCE
+        while self.afterwards and running.count("then") < most:
+            then = self.afterwards[0].then
+            if then:
+                self._start("then", self.afterwards[0], "checked", partial(_politely, then))
+                running.append("then")
+            del self.afterwards[0]
 
 
 def _politely(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:

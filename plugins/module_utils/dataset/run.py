@@ -143,7 +143,8 @@ class _Run:
         """Read the annotations while the rest is still on its way; what is found is kept for later."""
         folder = ours(self.wish.root, "staging", name)
         paths = [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".json")]
-        surveys.make(self.wish.root, paths, self._progress(name, "validate"))
+        # One by one, beside an extraction that needs memory, too.
+        surveys.make(self.wish.root, paths, self._progress(name, "validate"), processes=1)
         return {}
 
     def _clean(self) -> None:

@@ -185,12 +185,13 @@ def load(where: str, path: str) -> Survey | None:
     return None
 
 
-def survey_all(jobs: Mapping[str, str], on_progress: Callable[[int, int], None]) -> None:
-    """Survey several files at the same time, each in a process that dies with this one. What was saved of a file as it is now is kept.
+def survey_all(jobs: Mapping[str, str], on_progress: Callable[[int, int], None], processes: int = AT_ONCE) -> None:
+    """Survey several files, each in a process that dies with this one. What was saved of a file as it is now is kept.
 
     Args:
         jobs: annotation file -> where its survey is saved.
         on_progress: called with bytes read and bytes in all, about twice a second.
+        processes: how many are at work at the same time.
 
     Raises:
         DatasetRefused: one of them is not in order.
@@ -202,7 +203,7 @@ def survey_all(jobs: Mapping[str, str], on_progress: Callable[[int, int], None])
     running: list[Child] = []
     try:
         while waiting or running:
-            while waiting and len(running) < AT_ONCE:
+            while waiting and len(running) < processes:
                 path = waiting.pop()
                 running.append(_start(path, jobs[path], read, len(waiting)))
             for child in select.select(running, [], [], SECONDS_BETWEEN)[0]:

@@ -16,16 +16,17 @@ def _where(root: str, path: str) -> str:
     return ours(root, "surveys", os.path.basename(path))
 
 
-def make(root: str, paths: Iterable[str], on_progress: Callable[[int, int], None]) -> None:
+def make(root: str, paths: Iterable[str], on_progress: Callable[[int, int], None], processes: int = survey.AT_ONCE) -> None:
     """Survey the files that have no survey yet, or changed since.
 
     Args:
         on_progress: called with bytes read and bytes in all.
+        processes: how many are at work at the same time.
 
     Raises:
         DatasetRefused: one of them is not in order.
     """
-    survey.survey_all({path: _where(root, path) for path in paths}, on_progress)
+    survey.survey_all({path: _where(root, path) for path in paths}, on_progress, processes)
 
 
 def load(root: str, path: str) -> Survey:
