@@ -138,15 +138,18 @@ class ActionModule(ActionBase):
             return
         label, parts = self._task.args["label"], bool(self._task.args.get("progress_folder"))
         lines = [item.words() for item in items if item.active] if parts else [f"{label}: {items[0].figures()}"]
-        if lines == self._said:
-            return
+        # What is complete, and whatever else does not move, is said once.
+        news = [line for line in lines if line not in self._said]
         self._said = lines
+        if not news:
+            return
         if os.environ.get(FORMAT_VARIABLE) == "json":
             done, total = progress.overall(items)
             told = {"host": self._host, "label": label, "done": done, "total": total, "text": f"{done:g}/{total:g}"}
-            self._display.display("codetr-progress " + json.dumps({**told, "detail": "; ".join(lines) if parts else ""}))
+            detail = "; ".join(item.words() for item in items if item.active and not item.complete) if parts else ""
+            self._display.display("codetr-progress " + json.dumps({**told, "detail": detail}))
             return
-        for line in lines:
+        for line in news:
             self._display.display(f"  [{self._host}] {line}")
 
     def _items(self) -> list[progress.Item]:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 
 DONE, WAIT = "done", "wait"
+# All else is counted in things.
+BYTES = ("download", "wait", "check", "extract", "read", "validate")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Item:
     seconds: float = 0.0
 
     @property
+    def complete(self) -> bool:
+        """Whether all of it is done; what follows, such as writing it to the disk, may still go on."""
+        return self.done >= self.total
+
+    @property
     def active(self) -> bool:
         """Whether it has begun and not ended."""
         return self.phase == WAIT or (self.phase != DONE and self.done > 0)
@@ -38,13 +45,23 @@ class Item:
 
     def figures(self) -> str:
         """``120 of 816 MB (15 %), 40.2 MB/s, 17 s left``, without what nobody knows."""
-        told = f"{_amount(self.done, self.total)} ({100 * self.done / self.total:.0f} %)"
+        told = f"{self._amount()} ({100 * self.done / self.total:.0f} %)"
         if self.phase == WAIT:
             return f"{told}, the server is tried again in {_left(self.seconds)}"
         if self.rate <= 0:
             return told
-        pace = f"{self.rate / 1e6:.1f} MB/s" if _bytes(self.total) else f"{self.rate:.0f} per second"
-        return f"{told}, {pace}, {_left((self.total - self.done) / self.rate)} left"
+        return f"{told}, {self._pace()}, {_left((self.total - self.done) / self.rate)} left"
+
+    def _amount(self) -> str:
+        if self.phase not in BYTES:
+            return f"{self.done:.0f} of {self.total:.0f}"
+        unit, name = (1e6, "MB") if self.total >= 1e6 else (1e3, "kB")
+        return f"{self.done / unit:.0f} of {self.total / unit:.0f} {name}"
+
+    def _pace(self) -> str:
+        if self.phase not in BYTES:
+            return f"{self.rate:.0f} per second"
+        return f"{self.rate / 1e6:.1f} MB/s" if self.rate >= 1e6 else f"{self.rate / 1e3:.0f} kB/s"
 
 
 def parse(name: str, text: str) -> Item | None:
@@ -72,15 +89,6 @@ def parse_folder(text: str) -> list[Item]:
 def overall(items: list[Item]) -> tuple[float, float]:
     """Done and total of all items together; an ended one counts whole."""
     return sum(item.total if item.phase == DONE else min(item.done, item.total) for item in items), sum(item.total for item in items)
-
-
-def _bytes(total: float) -> bool:
-    # Nothing that is counted in things has so many, and no file of that size is worth a line.
-    return total > 1e5
-
-
-def _amount(done: float, total: float) -> str:
-    return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if _bytes(total) else f"{done:g} of {total:g}"
 
 
 def _left(seconds: float) -> str:

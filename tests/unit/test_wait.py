@@ -19,9 +19,9 @@ UNFINISHED = {"finished": 0, "started": 1}
 
 
 class Waiting(codetr_wait.ActionModule):
-    """The action with a host that answers from a script."""
+    """The action with a host that answers from a script: a list gives one answer each time, and at last nothing."""
 
-    def __init__(self, statuses: list[dict[str, Any]], answers: dict[str, str], **args: Any) -> None:
+    def __init__(self, statuses: list[dict[str, Any]], answers: dict[str, str | list[str]], **args: Any) -> None:
         self.statuses, self.answers, self.lines, self.commands = statuses, answers, list[str](), list[str]()
         self._task = SimpleNamespace(args={"job": JOB, "label": "the work", **args})
         self._display = SimpleNamespace(display=self.lines.append)
@@ -35,10 +35,11 @@ class Waiting(codetr_wait.ActionModule):
 
     def _low_level_execute_command(self, command: str) -> dict[str, Any]:
         self.commands.append(command)
-        return {"stdout": next((answer for part, answer in self.answers.items() if part in command), "")}
+        answer = next((answer for part, answer in self.answers.items() if part in command), "")
+        return {"stdout": answer if isinstance(answer, str) else answer.pop(0) if answer else ""}
 
 
-ALIVE = {"/proc/": "/proc/77/cmdline\n"}
+ALIVE: dict[str, str | list[str]] = {"/proc/": "/proc/77/cmdline\n"}
 
 
 @pytest.fixture(autouse=True)
@@ -85,13 +86,7 @@ def test_the_console_gets_one_share_for_all_parts(monkeypatch: pytest.MonkeyPatc
 
 def test_a_server_that_is_waited_for_is_told_of_although_nothing_moves() -> None:
     waits = [folder(val__fetch={"phase": "wait", "done": 0, "total": 8e8, "rate": 0, "seconds": left}) for left in (70, 10)]
-    answers = iter(waits)
-
-    class Answers(dict[str, str]):
-        def items(self) -> Any:
-            return [*ALIVE.items(), ("progress", next(answers, ""))] if "progress" in waiting.commands[-1] else ALIVE.items()
-
-    waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], Answers(), progress_folder="/data/.codetr/progress")
+    waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": waits}, progress_folder="/data/.codetr/progress")
     run(waiting)
     assert waiting.lines == [
         f"  [gpu-1] wait val: 0 of 800 MB (0 %), the server is tried again in {left}" for left in ("1 min 10 s", "10 s")
@@ -102,6 +97,31 @@ def test_a_line_is_not_said_twice() -> None:
     waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
     run(waiting)
     assert len(waiting.lines) == 2
+
+
+def test_what_is_complete_is_said_once_beside_what_moves() -> None:
+    shares = [
+        folder(
+            lvis__extract={"phase": "extract", "done": 3e8, "total": 3e8, "rate": 1e8},
+            train__fetch={"phase": "download", "done": done, "total": 19e9, "rate": 3e8},
+        )
+        for done in (4e9, 7e9)
+    ]
+    waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": shares}, progress_folder="/data/.codetr/progress")
+    run(waiting)
+    assert waiting.lines == [
+        "  [gpu-1] extract lvis: 300 of 300 MB (100 %), 100.0 MB/s, 0 s left",
+        "  [gpu-1] download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left",
+        "  [gpu-1] download train: 7000 of 19000 MB (37 %), 300.0 MB/s, 40 s left",
+    ]
+
+
+def test_the_console_is_not_told_what_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(codetr_wait.FORMAT_VARIABLE, "json")
+    complete = folder(lvis__extract={"phase": "extract", "done": 3e8, "total": 3e8, "rate": 1e8})
+    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": complete + ARRIVING}, progress_folder="/data/.codetr/progress")
+    run(waiting)
+    assert json.loads(waiting.lines[0].removeprefix("codetr-progress "))["detail"].startswith("download train")
 
 
 QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6}
@@ -152,6 +172,15 @@ def test_the_look_for_the_supervisor_does_not_find_itself() -> None:
 def test_a_failed_job_is_its_sentence() -> None:
     with pytest.raises(AnsibleActionFail, match="the disk is full"):
         run(Waiting([{**FINISHED, "failed": True, "msg": "the disk is full"}], {}))
+
+
+@pytest.mark.parametrize(("item", "said"), [
+    (Item("images.decode", "decode", 50_000, 123_287, 658.4), "50000 of 123287 (41 %), 658 per second, 1 min 51 s left"),
+    (Item("a.fetch", "download", 66_297, 376_043, 10_240), "66 of 376 kB (18 %), 10 kB/s, 30 s left"),
+    (Item("a.validate", "validate", 2e6, 8e6, 1.5e6), "2 of 8 MB (25 %), 1.5 MB/s, 4 s left"),
+])
+def test_bytes_and_things_in_units_that_fit(item: Item, said: str) -> None:
+    assert item.figures() == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])

@@ -8,7 +8,6 @@ import glob
 import os
 import shutil
 import tempfile
-import time
 import zipfile
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable
@@ -78,11 +77,7 @@ def _extract(order: Order, growing: Growing | None, wanted: dict[str, Any]) -> d
     for leftover in glob.glob(glob.escape(order.dest) + ".part-*"):
         shutil.rmtree(leftover)
     part = tempfile.mkdtemp(prefix=os.path.basename(order.dest) + ".part-", dir=os.path.dirname(order.dest))
-    progress, started = Progress(order.progress), time.monotonic()
-
-    def report(done: int, total: int | None) -> None:
-        progress.report("extract", done, total, done / max(time.monotonic() - started, 1e-3))
-
+    report = Progress(order.progress).paced("extract")
     try:
         early = extract_ahead(growing, order.src, order.selection, part, report) if growing else set()
         members = _write_rest(order, part, early, report)

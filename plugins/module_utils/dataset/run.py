@@ -90,8 +90,7 @@ class _Run:
 
     def _progress(self, name: str, step: str) -> Callable[[int, int], None]:
         """A callback for how far a step is, done and in all."""
-        progress = Progress(os.path.join(self.wish.progress, f"{name}.{step}.json"))
-        return lambda done, total: progress.report(step, done, total)
+        return Progress(os.path.join(self.wish.progress, f"{name}.{step}.json")).paced(step)
 
     def _make(self, parts: list[dict[str, Any]], choosing: bool) -> dict[str, dict[str, Any]]:
         """Fetch and extract; what the pipeline answered. A subset is chosen from the annotations before the images come."""

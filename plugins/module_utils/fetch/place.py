@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import shutil
-import time
 from dataclasses import replace
 from typing import Callable
 from urllib.parse import urlsplit
@@ -189,10 +188,8 @@ class _Fetching:
             raise DownloadFailed(Kind.GONE, "this file cannot be read by the user that fetches") from None
 
     def _hash(self) -> tuple[str, int]:
-        started, size = time.monotonic(), os.path.getsize(self.part.path)
-        return self.follower.finish(
-            lambda done: self.progress.report("check", done, size, done / max(time.monotonic() - started, 1e-3)),
-        )
+        report, size = self.progress.paced("check"), os.path.getsize(self.part.path)
+        return self.follower.finish(lambda done: report(done, size))
 
     def _put_in_place(self, url: str | None, sha256: str, size: int) -> Outcome:
         self.part.put_in_place(self.request.mode)

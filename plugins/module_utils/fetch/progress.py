@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from typing import Callable
 
 SECONDS_BETWEEN = 0.5
 
@@ -21,6 +22,11 @@ class Progress:
         self.path = path
         self._last = 0.0
         self._phase = ""
+
+    def paced(self, phase: str) -> Callable[[int, int | None], None]:
+        """A callback for done and in all: it reports them with the pace since now."""
+        started = time.monotonic()
+        return lambda done, total: self.report(phase, done, total, done / max(time.monotonic() - started, 1e-3))
 
     def report(self, phase: str, done: int, total: int | None, rate: float | None = None, seconds: float | None = None) -> None:
         """Replace the line, at most every half second unless the phase changes or it is the last one."""
