@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import parts_for  # noqa: E402
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, _Run, run  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run, works  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer  # noqa: E402
 
 PATHS = {"coco-train2017": "zips", "coco-val2017": "zips", "coco-annotations-trainval2017": "annotations"}
@@ -42,8 +42,7 @@ def main() -> None:
     if not wish.extract_only:
         run(whole)
         return
-    images_last = sorted(parts, key=lambda part: (part["kind"] == "images", -part["size"]))
-    pipeline.run([replace(_Run(whole)._work(part), then=None) for part in images_last])
+    pipeline.run([replace(work, then=None) for work in works(whole, parts)])
 
 
 if __name__ == "__main__":

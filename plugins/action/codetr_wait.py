@@ -138,11 +138,11 @@ class ActionModule(ActionBase):
             return
         label, parts = self._task.args["label"], bool(self._task.args.get("progress_folder"))
         lines = [item.words() for item in items if item.active] if parts else [f"{label}: {items[0].figures()}"]
+        if lines == self._said:
+            return
         # What is complete, and whatever else does not move, is said once.
         news = [line for line in lines if line not in self._said]
         self._said = lines
-        if not news:
-            return
         if os.environ.get(FORMAT_VARIABLE) == "json":
             done, total = progress.overall(items)
             told = {"host": self._host, "label": label, "done": done, "total": total, "text": f"{done:g}/{total:g}"}

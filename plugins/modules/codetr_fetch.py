@@ -65,7 +65,7 @@ options:
     default: false
   progress:
     description:
-      - File for one line of JSON, replaced while fetching, with C(phase), C(done) and C(total) in bytes, and C(rate) per second.
+      - File for one line of JSON, replaced while fetching, with C(phase), C(done), C(total), C(rate) per second, and C(unit), C(bytes).
       - C(phase) is C(download), C(wait) (then C(seconds) says for how long still), C(check) or C(done).
     type: path
 attributes:

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 
 DONE, WAIT = "done", "wait"
-# All else is counted in things.
-BYTES = ("download", "wait", "check", "extract", "read", "validate")
+BYTES = "bytes"
 
 
 @dataclass(frozen=True)
@@ -17,9 +16,10 @@ class Item:
     Attributes:
         name: what it is about (``coco-val2017.fetch``).
         phase: what is being done (``download``); ``done`` where it has ended.
-        done, total: how far it is, in bytes or in things.
+        done, total: how far it is, in ``unit``.
         rate: the same per second; 0 where nobody knows.
         seconds: for phase ``wait``, until it goes on.
+        unit: ``bytes``, or what is counted; may be empty.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Item:
     total: float
     rate: float = 0.0
     seconds: float = 0.0
+    unit: str = ""
 
     @property
     def complete(self) -> bool:
@@ -53,13 +54,13 @@ class Item:
         return f"{told}, {self._pace()}, {_left((self.total - self.done) / self.rate)} left"
 
     def _amount(self) -> str:
-        if self.phase not in BYTES:
-            return f"{self.done:.0f} of {self.total:.0f}"
+        if self.unit != BYTES:
+            return f"{self.done:.0f} of {self.total:.0f} {self.unit}".rstrip()
         unit, name = (1e6, "MB") if self.total >= 1e6 else (1e3, "kB")
         return f"{self.done / unit:.0f} of {self.total / unit:.0f} {name}"
 
     def _pace(self) -> str:
-        if self.phase not in BYTES:
+        if self.unit != BYTES:
             return f"{self.rate:.0f} per second"
         return f"{self.rate / 1e6:.1f} MB/s" if self.rate >= 1e6 else f"{self.rate / 1e3:.0f} kB/s"
 
@@ -68,8 +69,9 @@ def parse(name: str, text: str) -> Item | None:
     """The item in one progress file; None where there is none that can be understood."""
     try:
         data = json.loads(text)
+        phase, unit = (str(data.get(key) or "") for key in ("phase", "unit"))
         rate, seconds = (float(data.get(key) or 0) for key in ("rate", "seconds"))
-        item = Item(name, str(data.get("phase") or ""), float(data["done"]), float(data["total"]), rate, seconds)
+        item = Item(name, phase, float(data["done"]), float(data["total"]), rate, seconds, unit)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return item if item.total > 0 else None

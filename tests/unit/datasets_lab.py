@@ -104,8 +104,7 @@ class Lab:
 
     def extracted(self, stage: Stage) -> None:
         """Only what comes before validating: the job was cut off there."""
-        job = running._Run(self.wish(stage))
-        pipeline.run([job._work(part) for part in stage.params["parts"]])
+        pipeline.run(running.works(self.wish(stage), stage.params["parts"]))
 
     @staticmethod
     def words(stage: Stage) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.archive import in
 from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
 from ansible_collections.codetr.provision.plugins.module_utils.dataset import check
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import works
 from datasets_lab import TRAIN, VAL, Lab
 
 
@@ -288,6 +289,14 @@ def test_links_that_lead_nowhere_are_refused(lab: Lab, monkeypatch: pytest.Monke
     with pytest.raises(DatasetRefused, match=r"names images in train2017, and .*lvis_v1/train2017 leads to no folder"):
         lab.run(lab.plan())
     assert lab.plan().action != "keep"
+
+
+def test_annotations_come_first_and_then_the_most_to_extract(lab: Lab) -> None:
+    wish = lab.wish(lab.plan())
+    for parts in (wish.parts, wish.parts[::-1]):
+        order = [work.request.name for work in works(wish, parts)]
+        assert set(order[:3]) == {"coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val"}
+        assert order[3:] == ["coco-train2017", "coco-val2017"]
 
 
 def test_images_are_read_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
 from ansible_collections.codetr.provision.plugins.module_utils.dataset import decode
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
 from datasets_lab import TRAIN, VAL, Lab
 
 IMAGES = {"coco-train2017", "coco-val2017"}
@@ -174,6 +175,8 @@ def test_a_linked_copy_with_other_bytes_is_refused(lab: Lab, shared: Path) -> No
 @pytest.mark.parametrize(("which", "said"), [("sample", "10 of 30 images decoded"), ("all", "30 of 30 images decoded")])
 def test_a_sample_or_all_images_are_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch, which: str, said: str) -> None:
     monkeypatch.setattr(decode, "SAMPLE", 5)
+    units: dict[str, str] = {}
+    monkeypatch.setattr(Progress, "report", lambda self, phase, *rest: units.update({phase: self.unit}))
     lab.decoders = [sys.executable]
     good = pictures(lab)
     lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
@@ -181,6 +184,7 @@ def test_a_sample_or_all_images_are_decoded(lab: Lab, monkeypatch: pytest.Monkey
     lab.run(lab.plan(decode=which))
     found = {check["name"]: check["detail"] for check in lab.json(".codetr/summary.json")["checks"]}
     assert found["decoding"].startswith(said)
+    assert units["decode"] == "files"
 
 
 @pytest.mark.parametrize("path", [

@@ -175,7 +175,7 @@ def test_a_dead_server_does_not_cost_the_bytes_that_are_there(tmp_path: Path, we
 def test_progress_is_one_line_of_json(tmp_path: Path, web: Faulty) -> None:
     path = tmp_path / "progress" / "thing.json"
     fetch(record(tmp_path, web.url("/good"), progress=str(path)))
-    assert json.loads(path.read_text()) == {"phase": "done", "done": len(BODY), "total": len(BODY), "rate": None}
+    assert json.loads(path.read_text()) == {"phase": "done", "done": len(BODY), "total": len(BODY), "rate": None, "unit": "bytes"}
 
 
 def test_aria2_summary_lines_are_read() -> None:

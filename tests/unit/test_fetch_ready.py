@@ -1,4 +1,4 @@
-"""A file that others may read while it assert_arrives: each byte that is announced is in the part file, and is the right one."""
+"""A file that others may read while it arrives: each byte that is announced is in the part file, and is the right one."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_whoever_waits_says_so_in_the_progress_file(tmp_path: Path, web: Faulty,
     fetch(record(tmp_path, web.url("/good"), progress=str(tmp_path / "progress.json")))
     waits = [line for line in lines if line["phase"] == "wait"]
     assert waits[0].pop("seconds") in (1, 2, 3)
-    assert waits[0] == {"phase": "wait", "done": 0, "total": len(BODY), "rate": 0}
+    assert waits[0] == {"phase": "wait", "done": 0, "total": len(BODY), "rate": 0, "unit": "bytes"}
     assert "seconds" not in lines[-1]
 
 

@@ -55,7 +55,8 @@ def run(waiting: Waiting) -> dict[str, Any]:
 
 
 def folder(**files: dict[str, Any]) -> str:
-    return "".join(f"/data/.codetr/progress/{name.replace('__', '.')}.json\t{json.dumps(data)}\n" for name, data in files.items())
+    lines = ((name.replace("__", "."), json.dumps({"unit": "bytes", **data})) for name, data in files.items())
+    return "".join(f"/data/.codetr/progress/{name}.json\t{data}\n" for name, data in lines)
 
 
 ARRIVING = folder(
@@ -116,6 +117,14 @@ def test_what_is_complete_is_said_once_beside_what_moves() -> None:
     ]
 
 
+def test_the_console_hears_that_a_part_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(codetr_wait.FORMAT_VARIABLE, "json")
+    ended = folder(val__fetch={"phase": "done", "done": 8e8, "total": 8e8, "rate": None})
+    waiting = Waiting([UNFINISHED] * 2 + [FINISHED], {**ALIVE, "progress": [ARRIVING, ended]}, progress_folder="/data/.codetr/progress")
+    run(waiting)
+    assert [json.loads(line.removeprefix("codetr-progress "))["detail"] for line in waiting.lines][1:] == [""]
+
+
 def test_the_console_is_not_told_what_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(codetr_wait.FORMAT_VARIABLE, "json")
     complete = folder(lvis__extract={"phase": "extract", "done": 3e8, "total": 3e8, "rate": 1e8})
@@ -124,7 +133,7 @@ def test_the_console_is_not_told_what_is_complete(monkeypatch: pytest.MonkeyPatc
     assert json.loads(waiting.lines[0].removeprefix("codetr-progress "))["detail"].startswith("download train")
 
 
-QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6}
+QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6, "unit": "bytes"}
 
 
 @pytest.mark.parametrize(("args", "answers", "said"), [
@@ -175,9 +184,9 @@ def test_a_failed_job_is_its_sentence() -> None:
 
 
 @pytest.mark.parametrize(("item", "said"), [
-    (Item("images.decode", "decode", 50_000, 123_287, 658.4), "50000 of 123287 (41 %), 658 per second, 1 min 51 s left"),
-    (Item("a.fetch", "download", 66_297, 376_043, 10_240), "66 of 376 kB (18 %), 10 kB/s, 30 s left"),
-    (Item("a.validate", "validate", 2e6, 8e6, 1.5e6), "2 of 8 MB (25 %), 1.5 MB/s, 4 s left"),
+    (Item("a.decode", "decode", 50_000, 123_287, 658.4, unit="files"), "50000 of 123287 files (41 %), 658 per second, 1 min 51 s left"),
+    (Item("a.fetch", "download", 66_297, 376_043, 10_240, unit="bytes"), "66 of 376 kB (18 %), 10 kB/s, 30 s left"),
+    (Item("a.validate", "validate", 2e6, 8e6, 1.5e6, unit="bytes"), "2 of 8 MB (25 %), 1.5 MB/s, 4 s left"),
 ])
 def test_bytes_and_things_in_units_that_fit(item: Item, said: str) -> None:
     assert item.figures() == said

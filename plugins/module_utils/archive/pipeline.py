@@ -140,11 +140,10 @@ class _Running:
         running = [step for step, _ in self.children.values()]
         most = 1 if len(running) > running.count("then") else THEN_AT_ONCE
         while self.afterwards and running.count("then") < most:
-            then = self.afterwards[0].then
-            if then:
-                self._start("then", self.afterwards[0], "checked", partial(_politely, then))
+            work = self.afterwards.pop(0)
+            if work.then:
+                self._start("then", work, "checked", partial(_politely, work.then))
                 running.append("then")
-            del self.afterwards[0]
 
 
 def _politely(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest
 from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
@@ -15,7 +15,12 @@ from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout im
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
 
-ProgressOf = Callable[[str, str], Callable[[int, int], None]]
+
+class ProgressOf(Protocol):
+    """Gives the callback, for done and in all, of a part and a step."""
+
+    def __call__(self, name: str, step: str, unit: str = "bytes") -> Callable[[int, int], None]:
+        """``unit`` says what is counted."""
 
 
 class Placing:
@@ -178,7 +183,7 @@ class Placing:
         there = check.pictures_below(self.root)
         wanted = decode.jobs(self.root, there, sizes, None if everything else decode.SAMPLE)
         total = sum(len(names) if everything else min(len(names), decode.SAMPLE) for names in there.values())
-        on_progress = self.progress_of("images", "decode")
+        on_progress = self.progress_of("images", "decode", "files")
         return decode.decode(python, wanted, lambda done: on_progress(done, total))
 
     def _put(self, part: dict[str, Any], paths: list[str], counts: dict[str, Any]) -> dict[str, Any]:

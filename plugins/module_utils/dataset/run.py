@@ -45,6 +45,10 @@ class Wish:
     transfer: Transfer
     progress: str
 
+    def progress_of(self, name: str, step: str, unit: str = "bytes") -> Callable[[int, int], None]:
+        """A callback for how far a step on a part is, done and in all."""
+        return Progress(os.path.join(self.progress, f"{name}.{step}.json"), unit).paced(step)
+
 
 def run(wish: Wish) -> dict[str, Any]:
     """Do what is left to do: ``{"parts": {name: {"files", "bytes", "counts"}}, "fetched": {name: {"url", "size", "resumed"}}}``
@@ -73,7 +77,7 @@ class _Run:
         chosen = None if wish.choice is None else manifest.read(ours(wish.root, "choice", "choice.json")) == wish.choice
         made, choosing = judge.to_make(words, kinds, chosen)
         answers = self._make([self.parts[name] for name in made], choosing)
-        done = Placing(wish.root, self.parts, words, set(made), wish.choice, self._progress).run(wish.links, wish.decode, wish.decoders)
+        done = Placing(wish.root, self.parts, words, set(made), wish.choice, wish.progress_of).run(wish.links, wish.decode, wish.decoders)
         self._clean()
         outcomes = {name: answer["fetch"] for name, answer in answers.items() if "fetch" in answer}
         fetched = {name: {key: outcome[key] for key in ("url", "size", "resumed")} for name, outcome in outcomes.items()}
@@ -86,11 +90,7 @@ class _Run:
             return judge.HERE
         if word != judge.TOUCHED:
             return word
-        return judge.HERE if touched.unchanged(self.wish.root, part, self._progress(part["name"], "check")) else judge.DAMAGED
-
-    def _progress(self, name: str, step: str) -> Callable[[int, int], None]:
-        """A callback for how far a step is, done and in all."""
-        return Progress(os.path.join(self.wish.progress, f"{name}.{step}.json")).paced(step)
+        return judge.HERE if touched.unchanged(self.wish.root, part, self.wish.progress_of(part["name"], "check")) else judge.DAMAGED
 
     def _make(self, parts: list[dict[str, Any]], choosing: bool) -> dict[str, dict[str, Any]]:
         """Fetch and extract; what the pipeline answered. A subset is chosen from the annotations before the images come."""
@@ -99,58 +99,65 @@ class _Run:
             path = os.path.join(self.wish.root, part["path"])
             if part["kind"] == IMAGES and os.path.islink(path):
                 os.unlink(path)
-        # Validating annotations takes long, and goes on while images come; of those, the most to extract come first.
-        images = sorted((part for part in parts if part["kind"] == IMAGES), key=lambda part: part["size"] or 0, reverse=True)
-        annotations = [part for part in parts if part["kind"] == ANNOTATIONS]
         if self.wish.choice is None:
-            return self._fetch([*annotations, *images])
-        answers = self._fetch(annotations)
+            return self._fetch(parts)
+        answers = self._fetch([part for part in parts if part["kind"] == ANNOTATIONS])
         if choosing:
             choose(self.wish.root, self.wish.parts, self.wish.choice)
-        return {**answers, **self._fetch(images)}
+        return {**answers, **self._fetch([part for part in parts if part["kind"] == IMAGES])}
 
     def _fetch(self, parts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return pipeline.run([self._work(part) for part in parts], (DatasetRefused,))
-
-    def _work(self, part: dict[str, Any]) -> pipeline.Work:
-        root, name, images = self.wish.root, part["name"], part["kind"] == IMAGES
-        archive = ours(root, "archives", f"{name}.zip")
-        only = None
-        if images and self.wish.choice is not None:
-            only = frozenset(chosen_names(root, os.path.basename(part["path"])))
-        order = Order(
-            src=archive,
-            dest=os.path.join(root, part["path"]) if images else ours(root, "staging", name),
-            sha256=part["sha256"],
-            manifest=ours(root, f"{name}.json") if images else ours(root, "staging", f"{name}.json"),
-            selection=Selection(part["below"], part["strip"], only),
-            note={"part": name, "choice": self.wish.choice, "validated": False, "adopted": False, "stand_in": part["stand_in"]},
-            progress=os.path.join(self.wish.progress, f"{name}.extract.json"),
-        )
-        request = Request(
-            name=name,
-            urls=part["urls"],
-            dest=archive,
-            sha256=part["sha256"],
-            size=part["size"],
-            transfer=self.wish.transfer,
-            progress=os.path.join(self.wish.progress, f"{name}.fetch.json"),
-        )
-        return pipeline.Work(request, order, self.wish.keep_archives, None if images else lambda: self._survey(name))
-
-    def _survey(self, name: str) -> dict[str, Any]:
-        """Read the annotations while the rest is still on its way; what is found is kept for later."""
-        folder = ours(self.wish.root, "staging", name)
-        paths = [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".json")]
-        # One by one, beside an extraction that needs memory, too.
-        surveys.make(self.wish.root, paths, self._progress(name, "validate"), processes=1)
-        return {}
+        return pipeline.run(works(self.wish, parts), (DatasetRefused,))
 
     def _clean(self) -> None:
         """What only the work needed goes."""
         archives = [] if self.wish.keep_archives else [ours(self.wish.root, "archives")]
         for folder in (ours(self.wish.root, "staging"), self.wish.progress, *archives):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def works(wish: Wish, parts: list[dict[str, Any]]) -> list[pipeline.Work]:
+    """Fetching, extracting and surveying of these parts, in the order in which it is best begun."""
+    # Validating annotations takes long, and goes on while images come; of those, the most to extract come first.
+    images = sorted((part for part in parts if part["kind"] == IMAGES), key=lambda part: part["size"] or 0, reverse=True)
+    annotations = [part for part in parts if part["kind"] == ANNOTATIONS]
+    return [_work(wish, part) for part in (*annotations, *images)]
+
+
+def _work(wish: Wish, part: dict[str, Any]) -> pipeline.Work:
+    root, name, images = wish.root, part["name"], part["kind"] == IMAGES
+    archive = ours(root, "archives", f"{name}.zip")
+    only = None
+    if images and wish.choice is not None:
+        only = frozenset(chosen_names(root, os.path.basename(part["path"])))
+    order = Order(
+        src=archive,
+        dest=os.path.join(root, part["path"]) if images else ours(root, "staging", name),
+        sha256=part["sha256"],
+        manifest=ours(root, f"{name}.json") if images else ours(root, "staging", f"{name}.json"),
+        selection=Selection(part["below"], part["strip"], only),
+        note={"part": name, "choice": wish.choice, "validated": False, "adopted": False, "stand_in": part["stand_in"]},
+        progress=os.path.join(wish.progress, f"{name}.extract.json"),
+    )
+    request = Request(
+        name=name,
+        urls=part["urls"],
+        dest=archive,
+        sha256=part["sha256"],
+        size=part["size"],
+        transfer=wish.transfer,
+        progress=os.path.join(wish.progress, f"{name}.fetch.json"),
+    )
+    return pipeline.Work(request, order, wish.keep_archives, None if images else lambda: _survey(wish, name))
+
+
+def _survey(wish: Wish, name: str) -> dict[str, Any]:
+    """Read the annotations while the rest is still on its way; what is found is kept for later."""
+    folder = ours(wish.root, "staging", name)
+    paths = [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".json")]
+    # One by one, beside an extraction that needs memory, too.
+    surveys.make(wish.root, paths, wish.progress_of(name, "validate"), processes=1)
+    return {}
 
 
 def _whole(wish: Wish, part: dict[str, Any]) -> bool:

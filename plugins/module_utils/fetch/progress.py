@@ -12,14 +12,15 @@ SECONDS_BETWEEN = 0.5
 
 
 class Progress:
-    """Writes ``{"phase", "done", "total", "rate"}`` (items or bytes, and the same per second) to ``path``; nothing where that is empty.
+    """Writes ``{"phase", "done", "total", "rate", "unit"}`` (``rate`` is per second) to ``path``; nothing where that is empty.
 
     Whoever waits says so with phase ``wait`` and has one more key, ``seconds``: how long still.
     Progress is a courtesy: a path that cannot be written never fails the work itself.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, unit: str = "bytes") -> None:
         self.path = path
+        self.unit = unit
         self._last = 0.0
         self._phase = ""
 
@@ -34,7 +35,7 @@ class Progress:
         if not self.path or (phase == self._phase and done != total and now - self._last < SECONDS_BETWEEN):
             return
         self._last, self._phase = now, phase
-        figures = {"phase": phase, "done": done, "total": total, "rate": None if rate is None else int(rate)}
+        figures = {"phase": phase, "done": done, "total": total, "rate": None if rate is None else int(rate), "unit": self.unit}
         line = json.dumps(figures if seconds is None else {**figures, "seconds": round(seconds)})
         draft = f"{self.path}.new"
         with contextlib.suppress(OSError):
