@@ -2,12 +2,14 @@
 """Run Molecule scenarios one after another and print their seconds.
 
 ``scenarios.py [NAME ...]``: those, or all of the ordinary ones. ``--long``: those that are marked long. All run, whatever fails.
-Those that are opt-in run only by name.
+Those that are opt-in run only by name. What each printed is also in ``reports/molecule/NAME.log``; what failed is said again at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import subprocess
 import sys
 import time
@@ -28,12 +30,41 @@ FIRST = (
 )
 LONG = ("matrix", "nvidia_driver_long")
 OPT_IN = ("vm",)
+LOGS = ROOT / "reports" / "molecule"
+# How Ansible, Molecule (idempotence names its tasks) and pytest begin a line that says what is wrong; how many are said again.
+WRONG = re.compile(r"(\x1b\[[\d;]*m)*(fatal: |failed: |\[ERROR\]|ERROR |CRITICAL |FAILED |E  +|\* +(\[|=>))")
+MOST_LINES = 20
 
 
 def scenarios() -> list[str]:
     """All ordinary scenarios, in the order in which they run."""
     found = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")} - {*LONG, *OPT_IN}
     return [name for name in FIRST if name in found] + sorted(found - set(FIRST))
+
+
+def run(name: str) -> int:
+    """The exit status of one scenario, whose output is shown and kept."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    command = ["molecule", "test", "--scenario-name", name]
+    with (
+        log(name).open("wb") as kept,
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child,
+    ):
+        assert child.stdout is not None
+        while said := os.read(child.stdout.fileno(), 1 << 16):
+            os.write(sys.stdout.fileno(), said)
+            kept.write(said)
+    return child.returncode
+
+
+def log(name: str) -> Path:
+    """Where the output of a scenario is kept."""
+    return LOGS / f"{name}.log"
+
+
+def wrong(said: str) -> list[str]:
+    """The last lines of an output that say what is wrong."""
+    return [line for line in said.splitlines() if WRONG.match(line)][-MOST_LINES:]
 
 
 def main() -> int:
@@ -51,8 +82,11 @@ def main() -> int:
     for name in arguments.names or (LONG if arguments.long else scenarios()):
         print(f"\n===== molecule test --scenario-name {name} =====", flush=True)
         begun = time.monotonic()
-        rc = subprocess.run(["molecule", "test", "--scenario-name", name], cwd=ROOT, check=False).returncode
+        rc = run(name)
         results.append((name, rc, time.monotonic() - begun))
+    for name, rc, _ in results:
+        if rc != 0:
+            print("", f"===== what failed in {name} =====", *wrong(log(name).read_text(encoding="utf-8", errors="replace")), sep="\n")
     print("\nscenario            seconds  result")
     for name, rc, seconds in results:
         print(f"{name:<20}{seconds:>7.0f}  {'passed' if rc == 0 else f'FAILED (exit status {rc})'}")
