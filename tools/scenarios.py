@@ -31,9 +31,12 @@ FIRST = (
 LONG = ("matrix", "nvidia_driver_long")
 OPT_IN = ("vm",)
 LOGS = ROOT / "reports" / "molecule"
-# How Ansible, Molecule (idempotence names its tasks) and pytest begin a line that says what is wrong; how many are said again.
-WRONG = re.compile(r"(\x1b\[[\d;]*m)*(fatal: |failed: |\[ERROR\]|ERROR |CRITICAL |FAILED |E  +|\* +(\[|=>))")
-MOST_LINES = 20
+# What Molecule puts before each line, and colours.
+FRAME = re.compile(r"\x1b\[[\d;]*m|^ *(\x1b\[[\d;]*m)*│(\x1b\[[\d;]*m)* ?")
+# How Ansible and Molecule begin what is wrong, which goes on to the next empty line; lines of pytest that say it; how many are said again.
+WRONG = re.compile(r"fatal: |failed: |\[ERROR\]|ERROR |CRITICAL ")
+WRONG_LINE = re.compile(r"E  +|FAILED (?!- RETRYING)")
+MOST_LINES = 60
 
 
 def scenarios() -> list[str]:
@@ -64,7 +67,12 @@ def log(name: str) -> Path:
 
 def wrong(said: str) -> list[str]:
     """The last lines of an output that say what is wrong."""
-    return [line for line in said.splitlines() if WRONG.match(line)][-MOST_LINES:]
+    lines, inside = [], False
+    for line in (FRAME.sub("", line).rstrip() for line in said.splitlines()):
+        inside = bool(WRONG.match(line)) or (inside and bool(line))
+        if inside or WRONG_LINE.match(line):
+            lines.append(line)
+    return lines[-MOST_LINES:]
 
 
 def main() -> int:
@@ -86,7 +94,8 @@ def main() -> int:
         results.append((name, rc, time.monotonic() - begun))
     for name, rc, _ in results:
         if rc != 0:
-            print("", f"===== what failed in {name} =====", *wrong(log(name).read_text(encoding="utf-8", errors="replace")), sep="\n")
+            said = log(name).read_text(encoding="utf-8", errors="replace")
+            print("", f"===== what failed in {name}, with what its tests expect to fail =====", *wrong(said), sep="\n")
     print("\nscenario            seconds  result")
     for name, rc, seconds in results:
         print(f"{name:<20}{seconds:>7.0f}  {'passed' if rc == 0 else f'FAILED (exit status {rc})'}")

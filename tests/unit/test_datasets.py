@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
+from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, pipeline
 from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
 from ansible_collections.codetr.provision.plugins.module_utils.dataset import check
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import works
+from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import run, works
+from ansible_collections.codetr.provision.plugins.module_utils.plan import datasets
 from datasets_lab import TRAIN, VAL, Lab
 
 
@@ -276,12 +277,61 @@ def test_an_archive_without_what_it_is_for_is_refused(lab: Lab) -> None:
 
 
 def test_a_file_of_somebody_else_is_not_replaced(lab: Lab) -> None:
+    wish = lab.wish(lab.plan())
     mine = lab.root / "coco" / "annotations" / "captions_val2017.json"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
+    assert "has a captions_val2017.json that was not made by this project" in lab.plan().problems[0]["what"]
+    # And where it came after the plan was made.
     with pytest.raises(DatasetRefused, match=r"captions_val2017\.json is there already and was not made by this project"):
-        lab.run(lab.plan())
+        run(wish)
     assert mine.read_text() == "mine"
+
+
+def test_archives_that_are_not_to_be_kept_any_more_go(lab: Lab) -> None:
+    lab.run(lab.plan(keep_archives=True))
+    stage = lab.plan(keep_archives=False)
+    size = sum(record["size"] for record in lab.records.values())
+    assert (stage.action, stage.reason) == ("change", f"{size} bytes of archives are there that are not to be kept")
+    assert lab.run(stage)["parts"] == {}
+    assert not (lab.root / ".codetr" / "archives").exists()
+    assert lab.plan().action == "keep"
+
+
+def test_files_that_would_be_lost_with_a_folder_are_named_before_anything_is_fetched(lab: Lab) -> None:
+    lab.run(lab.plan())
+    folder = lab.root / "coco" / "train2017"
+    (folder / "mine.txt").write_text("mine")
+    (folder / TRAIN[0]).unlink()
+    assert "train2017 is damaged and holds 1 files that are not from the archive, the first is mine.txt" in lab.plan().problems[0]["what"]
+    (folder / "mine.txt").unlink()
+    lab.run(lab.plan())
+    assert lab.plan().action == "keep"
+
+
+def test_a_repair_that_was_cut_off_before_it_was_validated_goes_on(lab: Lab) -> None:
+    """A restart of the host: the job starts again with the plan that was made before."""
+    lab.run(lab.plan())
+    picture = lab.root / "coco" / "val2017" / VAL[0]
+    picture.write_bytes(bytes(len(picture.read_bytes())))
+    stage = lab.plan()
+    assert lab.words(stage) == {"coco-val2017": "touched"}
+    cut = lab.wish(stage)
+    pipeline.run(works(cut, [part for part in cut.parts if part["name"] == "coco-val2017"]))
+    assert set(lab.run(stage)["parts"]) == {"coco-val2017"}
+    assert lab.plan().action == "keep"
+
+
+@pytest.mark.parametrize(("folder", "owner", "may"), [
+    ({"uid": 0, "gid": 50, "mode": 0o2775}, {"uid": 7, "gid": 7, "gids": [7, 50]}, True),
+    ({"uid": 0, "gid": 50, "mode": 0o2775}, {"uid": 7, "gid": 7, "gids": [7]}, False),
+    ({"uid": 0, "gid": 7, "mode": 0o2775}, {"uid": 7, "gid": 7}, True),
+    ({"uid": 7, "gid": 50, "mode": 0o575}, {"uid": 7, "gid": 7, "gids": [7, 50]}, False),
+])
+def test_all_groups_of_the_user_count(lab: Lab, folder: dict[str, int], owner: dict[str, Any], may: bool) -> None:
+    state = lab.state()
+    state["datasets"]["root"], state["user"]["owner"] = {"type": "dir", **folder}, {"name": "me", **owner}
+    assert (datasets.plan(state, lab.wishes, lab.context()).problems == []) == may
 
 
 def test_links_that_lead_nowhere_are_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

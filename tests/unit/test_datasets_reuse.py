@@ -98,7 +98,10 @@ def test_a_copy_whose_annotations_name_another_image_is_refused(lab: Lab, shared
 
 def test_a_subset_is_made_and_never_cut_out_of_a_copy(lab: Lab, shared: Path) -> None:
     before = everything(shared)
-    lab.run(lab.plan(existing=[str(shared)], subset=4))
+    stage = lab.plan(existing=[str(shared)], subset=4)
+    assert stage.warnings == ["codetr_datasets_existing is not used: a subset is always made from the archives."]
+    lab.run(stage)
+    assert lab.plan().warnings == []
     assert not (lab.root / "coco" / "train2017").is_symlink()
     assert everything(shared) == before
 
@@ -142,7 +145,7 @@ def test_a_share_that_is_not_mounted_is_not_fine(lab: Lab, shared: Path) -> None
     assert "There is no folder" in lab.plan().problems[0]["what"]
     assert set(lab.words(lab.plan(existing=[])).values()) == {"missing"}
     shared.mkdir()
-    assert set(lab.words(lab.plan(existing=[str(shared)])).values()) == {"missing"}
+    assert "Nothing of COCO or LVIS is in" in lab.plan(existing=[str(shared)]).problems[0]["what"]
     shared.rmdir()
     away.rename(shared)
     assert lab.plan().action == "keep"
@@ -281,6 +284,65 @@ def test_the_list_is_needed_only_where_something_differs(lab: Lab) -> None:
     stage = lab.plan()
     assert stage.action == "repair"
     assert set(lab.run(stage)["fetched"]) == {"coco-val2017"}
+    assert lab.plan().action == "keep"
+
+
+def test_an_empty_folder_is_not_fine_without_the_list_either(lab: Lab) -> None:
+    lab.run(lab.plan())
+    (lab.root / ".codetr" / "coco-val2017.files").unlink()
+    for picture in (lab.root / "coco" / "val2017").iterdir():
+        picture.unlink()
+    assert lab.words(lab.plan()) == {"coco-val2017": "damaged"}
+
+
+@pytest.mark.parametrize("wishes", [{"existing": []}, {"existing": [], "subset": 4}])
+def test_what_somebody_put_where_our_link_was_is_his(lab: Lab, shared: Path, wishes: dict[str, Any]) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    folder, file = lab.root / "coco" / "val2017", lab.root / "coco" / "annotations" / "captions_val2017.json"
+    for path, own in ((folder, shared / "val2017"), (file, shared / "annotations" / file.name)):
+        path.unlink()
+        (shutil.copytree if own.is_dir() else shutil.copy)(own, path)
+    (folder / VAL[0]).write_bytes(b"edited by hand")
+    before = everything(folder), file.read_bytes()
+    stage = lab.plan(**wishes)
+    assert not {"missing", "changed", "damaged"} & set(lab.words(stage).values()) or stage.problems != []
+    if not stage.problems:
+        lab.run(stage)
+        assert (manifest(lab, "coco-val2017")["adopted"], manifest(lab, "coco-val2017")["linked"]) == (True, "")
+        assert lab.plan().action == "keep"
+    assert (everything(folder), file.read_bytes()) == before
+
+
+def test_another_copy_with_the_same_times_is_validated_anew(lab: Lab, shared: Path) -> None:
+    lab.run(lab.plan(existing=[str(shared)]))
+    other = shared.with_name("other")
+    shutil.copytree(shared, other)
+    file = other / "annotations" / "instances_val2017.json"
+    times = file.stat()
+    flip(file, 0)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    shutil.rmtree(shared)
+    with pytest.raises(DatasetRefused, match=r"instances_val2017\.json is no JSON that can be read"):
+        lab.run(lab.plan(existing=[str(other)]))
+    assert lab.plan().action != "keep"
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(lab: Lab, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "_crc", lambda path, size, buffer: None)
+    with pytest.raises(DatasetRefused, match=r"10 files in .* cannot be read, or are being written to, the first is"):
+        lab.run(lab.plan(existing=[str(shared)]))
+
+
+def test_what_lies_beside_the_pictures_is_not_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(decode, "decoder", lambda candidates: "python")
+    monkeypatch.setattr(decode, "decode", lambda python, wanted, told: looked.extend(job.name for job in wanted) or decode.Decoded())
+    lab.run(lab.plan())
+    (lab.root / "coco" / "train2017" / "mine.txt").write_text("mine")
+    (lab.root / "coco" / "val2017" / VAL[0]).unlink()
+    looked.clear()
+    lab.run(lab.plan())
+    assert (len(looked), [name for name in looked if name.endswith(".txt")]) == (len(TRAIN) + len(VAL), [])
     assert lab.plan().action == "keep"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,19 @@ def test_a_second_run_is_kept_away(tmp_path: Path, web: Faulty) -> None:
     with lock.lock(str(tmp_path / "file.zip.lock")), pytest.raises(FetchFailure, match="Another run is fetching"):
         fetch(record(tmp_path, web.url("/good")))
     assert fetch(record(tmp_path, web.url("/good"))).changed
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_a_file_system_without_locks_is_not_taken_for_a_second_run(
+    tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with pytest.raises(FetchFailure, match=rf"{os.strerror(number)}: this file system has no locks"):
+        fetch(record(tmp_path, web.url("/good")))
+    assert not (tmp_path / "file.zip").exists()
 
 
 @pytest.mark.parametrize("url", ["gopher://x/y", "http://x/a b", "/plain/path"])

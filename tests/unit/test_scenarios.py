@@ -15,10 +15,14 @@ MOLECULE = """#!/bin/sh
 case $3 in
 preflight) echo 'TASK [fine]'; exit 0 ;;
 esac
-printf '\\033[31mfatal: [host]: FAILED! => {"msg": "the disk is full"}\\033[0m\\n'
-echo 'E   AssertionError: two of three'
-echo '*  [host] => role : a task that changes each time'
-echo 'TASK [destroy]'
+bar='  \\033[2m│\\033[0m '
+printf "$bar"'FAILED - RETRYING: [host]: a task that takes its time\\n'
+printf "$bar"'\\033[31mfatal: [host]: FAILED! =>\\033[0m\\n'
+printf "$bar"'\\033[31m    msg: the disk is full\\033[0m\\n'
+printf "$bar\\n$bar"'TASK [another]\\n'
+printf "$bar"'E   AssertionError: two of three\\n'
+printf '\\033[31mCRITICAL\\033[0m Idempotence test failed because of the following tasks:\\n* role : a task that changes each time\\n'
+printf "\\n$bar"'TASK [destroy]\\n'
 exit 3
 """
 
@@ -48,10 +52,10 @@ def call(tool: Path, *names: str) -> subprocess.CompletedProcess[str]:
 def test_what_failed_is_said_again_at_the_end(tool: Path) -> None:
     ended = call(tool)
     assert ended.returncode == 1
-    shown, _, end = ended.stdout.partition("===== what failed in up =====")
+    shown, _, end = ended.stdout.partition("===== what failed in up, ")
     assert shown.index("TASK [fine]") < shown.index("scenario-name up") < shown.index("the disk is full") < shown.index("TASK [destroy]")
     assert [text for text in ("the disk is full", "two of three", "a task that changes each time") if text not in end] == []
-    assert "TASK" not in end and "what failed in preflight" not in ended.stdout
+    assert "TASK" not in end and "RETRYING" not in end and "what failed in preflight" not in ended.stdout
     assert end.endswith("1 passed, 1 failed\n")
     assert "TASK [destroy]" in (tool.parents[1] / "reports" / "molecule" / "up.log").read_text()
 

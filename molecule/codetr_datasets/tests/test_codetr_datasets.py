@@ -82,7 +82,7 @@ def test_a_copy_of_somebody_elses_is_linked_to_and_left(host: Host, root: str, l
         if linked:
             assert there.linked_to == f"{SHARED}/{name if not name.startswith('lvis') else 'lvis_v1/lvis_v1_val.json'}"
     if linked:
-        assert host.check_output(f"find {SHARED} -newer {root}/.codetr | wc -l") == "0"
+        assert host.check_output(f"find {SHARED} -cnewer {SHARED}.as-it-was | wc -l") == "0"
 
 
 def test_the_summary_has_samples_of_both_data_sets(host: Host, root: str) -> None:

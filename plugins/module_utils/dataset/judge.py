@@ -50,7 +50,7 @@ class Verdict:
 def judge(
     part: Part, found: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None, candidates: list[dict[str, Any]]
 ) -> Verdict:
-    """The verdict on one part.
+    """The verdict on one part; whatever of somebody else's stands in the way is named before anything is fetched.
 
     Args:
         found: the part as the probe saw it.
@@ -58,6 +58,20 @@ def judge(
         choice: the subset's choice, or None for all.
         candidates: where somebody else's copy of the part may be, as the probe saw it.
     """
+    verdict = _verdict(part, found, record, choice, candidates)
+    if part.kind == IMAGES and verdict.word in MADE and (found["differs"] or {}).get("extra"):
+        differs = found["differs"]
+        what = f"is {verdict.word} and holds {differs['extra']} files that are not from the archive, the first is {differs['first_extra']}"
+        return Verdict(FOREIGN, detail=what, way_out="Move them away: the folder is then made anew.", files=found["files"])
+    names = found["beside"] if verdict.word in MADE else [name for name in found["beside"] if name in verdict.source.get("names", [])]
+    if part.kind == ANNOTATIONS and names:
+        return Verdict(FOREIGN, detail=f"has a {names[0]} that was not made by this project, where one is to go")
+    return verdict
+
+
+def _verdict(
+    part: Part, found: dict[str, Any], record: dict[str, Any], choice: dict[str, Any] | None, candidates: list[dict[str, Any]]
+) -> Verdict:
     manifest, files = found["manifest"], found["files"]
     present = found["leads"] if part.kind == IMAGES else bool(found["sizes"])
     if manifest is None:
@@ -66,6 +80,9 @@ def judge(
         return _unknown(part, found, record, choice) if present else _elsewhere(part, record, choice, candidates)
     if not present:
         return _elsewhere(part, record, choice, candidates) if manifest.get("adopted") else Verdict(DAMAGED)
+    if manifest.get("linked") and not found["links"]:
+        # Somebody put data of his own in the place of our link.
+        return _unknown(part, found, record, choice)
     word = _word(part, found, record, choice, manifest)
     if manifest.get("linked") and word not in (HERE, TOUCHED):
         # Only the link is ours, and may be made to lead elsewhere.

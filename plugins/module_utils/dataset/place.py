@@ -85,7 +85,8 @@ class Placing:
     def _provenance(self, part: dict[str, Any]) -> dict[str, Any]:
         """What the manifest says of where the part is from; of one that was only looked at again, it stays what it was."""
         word, before = self.words[part["name"]], self._manifest(part)
-        linked = part["source"]["path"] if word == judge.LINK else before.get("linked", "")
+        # What is adopted where a link of ours was has taken the link's place.
+        linked = {judge.LINK: part["source"].get("path", ""), judge.ADOPT: ""}.get(word, before.get("linked", ""))
         adopted = part["name"] not in self.made and (word in (judge.ADOPT, judge.LINK) or bool(before.get("adopted")))
         return {"sha256": part["sha256"], "stand_in": part["stand_in"], "adopted": adopted, "linked": linked if adopted else ""}
 
@@ -163,6 +164,10 @@ class Placing:
             Small surveys by part, and ``[id, width, height]`` by image.
         """
         there, linked = check.pictures_below(self.root), check.linked_folders(self.root)
+        for name, paths in files.items():
+            if name not in self.made and self.words[name] in (judge.ADOPT, judge.LINK):
+                for path in paths:
+                    surveys.forget(self.root, path)
         surveys.make(self.root, [path for paths in files.values() for path in paths], self.progress_of("annotations", "validate"))
         found: dict[str, list[Survey]] = {}
         sizes: dict[str, list[int]] = {}
@@ -180,11 +185,20 @@ class Placing:
         return found, sizes
 
     def _decode(self, python: str, sizes: dict[str, list[int]], everything: bool) -> decode.Decoded:
-        there = check.pictures_below(self.root)
+        there = self._listed_pictures()
         wanted = decode.jobs(self.root, there, sizes, None if everything else decode.SAMPLE)
         total = sum(len(names) if everything else min(len(names), decode.SAMPLE) for names in there.values())
         on_progress = self.progress_of("images", "decode", "files")
         return decode.decode(python, wanted, lambda done: on_progress(done, total))
+
+    def _listed_pictures(self) -> dict[str, set[str]]:
+        """The pictures of each folder, without what somebody put beside them since they were listed."""
+        there = check.pictures_below(self.root)
+        for part in self.parts.values():
+            rows = inventory.read(inventory.beside(ours(self.root, f"{part['name']}.json"))) if part["kind"] == IMAGES else None
+            if rows is not None:
+                there[os.path.basename(part["path"])] &= {row.path for row in rows}
+        return there
 
     def _put(self, part: dict[str, Any], paths: list[str], counts: dict[str, Any]) -> dict[str, Any]:
         """Give annotation files their names; what the manifest says of them."""

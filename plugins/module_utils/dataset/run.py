@@ -62,7 +62,10 @@ def run(wish: Wish) -> dict[str, Any]:
     """
     os.makedirs(ours(wish.root), exist_ok=True)
     with lock(ours(wish.root, "lock"), wait=True):
-        return _Run(wish).run()
+        try:
+            return _Run(wish).run()
+        except inventory.InventoryFailed as failure:
+            raise DatasetRefused(str(failure)) from None
 
 
 class _Run:
@@ -90,7 +93,11 @@ class _Run:
             return judge.HERE
         if word != judge.TOUCHED:
             return word
-        return judge.HERE if touched.unchanged(self.wish.root, part, self.wish.progress_of(part["name"], "check")) else judge.DAMAGED
+        if not touched.unchanged(self.wish.root, part, self.wish.progress_of(part["name"], "check")):
+            return judge.DAMAGED
+        # Since the plan was made, the part may have been made anew by a job that was cut off before it looked at it.
+        validated = (manifest.read(ours(self.wish.root, f"{part['name']}.json")) or {}).get("validated")
+        return judge.HERE if validated else judge.UNVALIDATED
 
     def _make(self, parts: list[dict[str, Any]], choosing: bool) -> dict[str, dict[str, Any]]:
         """Fetch and extract; what the pipeline answered. A subset is chosen from the annotations before the images come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from typing import Callable
@@ -27,6 +28,12 @@ def make(root: str, paths: Iterable[str], on_progress: Callable[[int, int], None
         DatasetRefused: one of them is not in order.
     """
     survey.survey_all({path: _where(root, path) for path in paths}, on_progress, processes)
+
+
+def forget(root: str, path: str) -> None:
+    """Have the next ``make`` read the file. Another copy of it may have its name, size and time, and not its bytes."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_where(root, path))
 
 
 def load(root: str, path: str) -> Survey:

@@ -23,8 +23,12 @@ def _take(path: str) -> int | None:
         # The holder before us removes the file when done: a lock on a file that nobody else can open any more guards nothing.
         if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor
-    except OSError:
+    except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError as error:
+        os.close(descriptor)
+        said = f"{error.strerror}: this file system has no locks (one of Lustre has them when it is mounted with -o flock)"
+        raise OSError(error.errno, said, path) from None
     os.close(descriptor)
     return None
 
@@ -40,6 +44,7 @@ def lock(path: str, wait: bool = False) -> Iterator[int]:
 
     Raises:
         Locked: another process holds it.
+        OSError: the file cannot be made, or the file system has no locks.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -54,12 +54,14 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     choice = _choice(wishes, parts, records)
     found = {part.name: _judge(part, here, records[part.name], choice) for part in parts}
     _judge_found(stage, root, parts, found)
+    _judge_existing(stage, wishes, here, found)
     links = [link for link in LINKS if "lvis" in names and _link_differs(stage, root, link, here["links"].get(link))]
     words = {name: verdict.word for name, verdict in found.items()}
     made, _ = judge.to_make(words, {part.name: part.kind for part in parts}, None if choice is None else here["choice"] == choice)
     told = {name: judge.CHANGED if name in made and word == judge.HERE else word for name, word in words.items()}
     told = {name: word for name, word in told.items() if word not in (judge.HERE, judge.FOREIGN)}
-    _name_action(stage, parts, found, told, links)
+    surplus = 0 if wishes["codetr_datasets_keep_archives"] else sum(here["archives"].get(part.name, 0) for part in parts)
+    _name_action(stage, parts, found, told, links, surplus)
     if stage.todo:
         _judge_writing(stage, state, root)
     stage.version = _version(names, records, wishes["codetr_datasets_subset"])
@@ -76,6 +78,8 @@ def plan(state: dict[str, Any], wishes: dict[str, Any], ctx: Context) -> Stage:
     stage.after = {name: found[name].source.get("path", "here") for name in told} | {link: LINKS[link] for link in links}
     if told:
         stage.after["root"] = root
+    elif surplus:
+        stage.before["archives"], stage.after["archives"] = f"{surplus} bytes", "removed"
     stage.params = {
         "root": root,
         "make_root": here["root"] is None,
@@ -104,6 +108,18 @@ def _judge_wishes(stage: Stage, wishes: dict[str, Any], here: dict[str, Any]) ->
             stage.problem(f"There is no folder {folder}, which codetr_datasets_existing names.", "Mount it, or take it out of the list.")
 
 
+def _judge_existing(stage: Stage, wishes: dict[str, Any], here: dict[str, Any], found: dict[str, judge.Verdict]) -> None:
+    """Nobody who names a copy of the data wants it downloaded without a word."""
+    making = any(verdict.word in judge.MADE for verdict in found.values())
+    if wishes["codetr_datasets_subset"] and _existing(wishes) and making:
+        stage.warnings.append("codetr_datasets_existing is not used: a subset is always made from the archives.")
+        return
+    for folder in _existing(wishes):
+        if making and here["existing"].get(folder) is not None and not any(here["existing"][folder].values()):
+            what = f"Nothing of COCO or LVIS is in {folder}, which codetr_datasets_existing names, nor in its folders coco, lvis or images."
+            stage.problem(what, "Mount it, or take it out of the list.")
+
+
 def _judge_root(stage: Stage, state: dict[str, Any], root: str) -> None:
     if not os.path.isabs(root) or root == "/":
         stage.problem(f"codetr_datasets_root is {root!r}.", "Give the absolute path of a folder below /.")
@@ -128,7 +144,8 @@ def _may_write(folder: dict[str, Any], owner: dict[str, Any]) -> bool:
     """By the mode bits, as the kernel does."""
     if owner.get("uid") == 0:
         return True
-    shift = 6 if folder["uid"] == owner.get("uid") else 3 if folder["gid"] == owner.get("gid") else 0
+    gids = owner.get("gids") or [owner.get("gid")]
+    shift = 6 if folder["uid"] == owner.get("uid") else 3 if folder["gid"] in gids else 0
     return bool(folder["mode"] >> shift & 0o2)
 
 
@@ -155,13 +172,19 @@ def _link_differs(stage: Stage, root: str, link: str, there: dict[str, Any] | No
 
 
 def _name_action(
-    stage: Stage, parts: list[Part], found: dict[str, judge.Verdict], words: dict[str, str], links: list[str]
+    stage: Stage, parts: list[Part], found: dict[str, judge.Verdict], words: dict[str, str], links: list[str], surplus: int
 ) -> None:
-    """One word and one sentence for the whole stage."""
+    """One word and one sentence for the whole stage.
+
+    Args:
+        surplus: bytes of archives that are there and not to be kept.
+    """
     images = {part.name: found[part.name].files for part in parts if part.kind == IMAGES}
     listed = ", ".join(f"{name} ({word})" for name, word in words.items())
     kinds = set(words.values())
-    if not words and not links:
+    if not words and not links and surplus:
+        stage.action, stage.reason = "change", f"{surplus} bytes of archives are there that are not to be kept"
+    elif not words and not links:
         stage.reason = f"{sum(images.values())} images and their annotations are there"
     elif not words:
         stage.action, stage.reason = "repair", f"missing: {', '.join(links)}"

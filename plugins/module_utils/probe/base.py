@@ -81,6 +81,7 @@ def _account(name: str) -> dict[str, Any]:
         "uid": entry.pw_uid,
         "gid": entry.pw_gid,
         "group": grp.getgrgid(entry.pw_gid).gr_name,
+        "gids": sorted(os.getgrouplist(name, entry.pw_gid)),
         "home": entry.pw_dir,
         "shell": entry.pw_shell,
     }

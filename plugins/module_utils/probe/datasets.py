@@ -15,10 +15,11 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     """``{"root": lstat of what it leads to, "choice": dict, "parts": {name: part}, "links": {path: lstat}, "archives": {name: bytes}}``,
     and ``"existing"``: ``{folder: None or {part's name: [candidate]}}``.
 
-    A part is ``{"manifest": dict or None, "there", "leads", "files", "sizes", "differs"}``. ``there`` is true for any link, ``leads`` only
-    for one that leads somewhere. ``files`` counts a folder of pictures, ``sizes`` has the bytes of the JSON files that the manifest or the
-    plan names. ``differs`` says how the files differ from the manifest's list, ``{"missing", "resized", "touched", "first"}``, three
-    numbers and a name; None where the fingerprint is the same.
+    A part is ``{"manifest": dict or None, "there", "leads", "links", "files", "sizes", "beside", "differs"}``. ``there`` is true for any
+    link, ``leads`` only for one that leads somewhere, ``links`` where all that is there of the part is links. ``files`` counts a folder of
+    pictures, ``sizes`` has the bytes of the JSON files that the manifest or the plan names, ``beside`` the names that the archive has too
+    and the manifest has not. ``differs`` says how the files differ from the manifest's list, ``{"missing", "resized", "touched", "first",
+    "extra", "first_extra"}``, numbers and names; None where the fingerprint is the same.
     A candidate is ``{"path", "files", "names"}``: a folder that may hold the part, how many files it has, and which JSON files.
 
     Args:
@@ -41,12 +42,17 @@ def _part(host: Host, root: str, part: dict[str, Any]) -> dict[str, Any]:
     path = f"{root}/{part['path']}"
     manifest = host.read_json(f"{root}/.codetr/{part['name']}.json")
     manifest = manifest if isinstance(manifest, dict) else None
-    names = sorted({*part["required"], *((manifest or {}).get("json") or {})})
+    made = (manifest or {}).get("json") or {}
+    names, below = sorted({*part["required"], *made}), host.listdir(path)
+    images = part["kind"] == "images"
+    looked = [found for at in ([path] if images else [f"{path}/{name}" for name in names]) for found in [host.lstat(at)] if found]
     return {
         "manifest": manifest,
         "there": host.lstat(path) is not None,
         "leads": host.exists(path),
-        "files": len(host.listdir(path)) if part["kind"] == "images" else 0,
+        "links": all(found["type"] == "link" for found in looked),
+        "files": len(below) if images else 0,
+        "beside": [] if images else [name for name in below if name not in made and re.fullmatch(part["names"], name)],
         "sizes": {name: found["size"] for name in names for found in [_followed(host, f"{path}/{name}")] if found is not None},
         "differs": _differs(host, root, part, path, manifest) if manifest and manifest.get("fingerprint") else None,
     }
@@ -64,10 +70,20 @@ def _differs(host: Host, root: str, part: dict[str, Any], path: str, manifest: d
         if inventory.fingerprint(now) == manifest["fingerprint"]:
             return None
         recorded = inventory.read(f"{root}/.codetr/{part['name']}.files")
-        # Without the list, all that is there may be something else.
-        found = inventory.Difference(touched=[row.path for row in now]) if recorded is None else inventory.compare(recorded, now)
-        first = min([*found.missing, *found.resized, *found.touched], default="")
-        return {"missing": len(found.missing), "resized": len(found.resized), "touched": len(found.touched), "first": first}
+        if recorded is None:
+            # Without the list, all that is there may be something else.
+            lost = max(0, manifest["files"] - len(now))
+            first = min((row.path for row in now), default="")
+            return {"missing": lost, "resized": 0, "touched": len(now), "first": first, "extra": 0, "first_extra": ""}
+        found = inventory.compare(recorded, now)
+        return {
+            "missing": len(found.missing),
+            "resized": len(found.resized),
+            "touched": len(found.touched),
+            "first": min([*found.missing, *found.resized, *found.touched], default=""),
+            "extra": len(found.extra),
+            "first_extra": min(found.extra, default=""),
+        }
 
     told: dict[str, Any] | None = host.reading(f"data:{path}", look)
     return told
