@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from datasets_lab import Lab
 from fetch_lab import BODY, quicken
 from webserver import Faulty, serving
 
@@ -16,3 +18,9 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     with serving() as server:
         server.files["/good"] = BODY
         yield server
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """Archives of both datasets and an empty data root."""
+    return Lab(tmp_path)

@@ -17,11 +17,6 @@ from ansible_collections.codetr.provision.plugins.module_utils.plan import datas
 from datasets_lab import TRAIN, VAL, Lab
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
-
-
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,17 +13,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import decode
 from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
 from datasets_lab import TRAIN, VAL, Lab
 
 IMAGES = {"coco-train2017", "coco-val2017"}
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
 
 
 @pytest.fixture
@@ -175,21 +167,6 @@ def test_a_linked_copy_with_other_bytes_is_refused(lab: Lab, shared: Path) -> No
         lab.run(stage)
 
 
-@pytest.mark.parametrize(("which", "said"), [("sample", "10 of 30 images decoded"), ("all", "30 of 30 images decoded")])
-def test_a_sample_or_all_images_are_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch, which: str, said: str) -> None:
-    monkeypatch.setattr(decode, "SAMPLE", 5)
-    units: dict[str, str] = {}
-    monkeypatch.setattr(Progress, "report", lambda self, phase, *rest: units.update({phase: self.unit}))
-    lab.decoders = [sys.executable]
-    good = pictures(lab)
-    lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
-    lab.archive("coco-val2017", {f"val2017/{name}": good[name] for name in VAL}, {"images": len(VAL)})
-    lab.run(lab.plan(decode=which))
-    found = {check["name"]: check["detail"] for check in lab.json(".codetr/summary.json")["checks"]}
-    assert found["decoding"].startswith(said)
-    assert units["decode"] == "files"
-
-
 @pytest.mark.parametrize("path", [
     "coco/train2017/" + TRAIN[5], "coco/annotations/instances_val2017.json", "lvis_v1/annotations/lvis_v1_train.json",
 ])
@@ -333,19 +310,6 @@ def test_a_file_that_cannot_be_read_is_a_sentence(lab: Lab, shared: Path, monkey
         lab.run(lab.plan(existing=[str(shared)]))
 
 
-def test_what_lies_beside_the_pictures_is_not_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = []
-    monkeypatch.setattr(decode, "decoder", lambda candidates: "python")
-    monkeypatch.setattr(decode, "decode", lambda python, wanted, told: looked.extend(job.name for job in wanted) or decode.Decoded())
-    lab.run(lab.plan())
-    (lab.root / "coco" / "train2017" / "mine.txt").write_text("mine")
-    (lab.root / "coco" / "val2017" / VAL[0]).unlink()
-    looked.clear()
-    lab.run(lab.plan())
-    assert (len(looked), [name for name in looked if name.endswith(".txt")]) == (len(TRAIN) + len(VAL), [])
-    assert lab.plan().action == "keep"
-
-
 @pytest.fixture
 def read_only(shared: Path) -> Iterator[Path]:
     """The copy, on a file system that is mounted read-only."""
@@ -361,56 +325,6 @@ def test_a_read_only_copy_is_linked(lab: Lab, read_only: Path) -> None:
         (read_only / "x").write_text("")
     lab.run(lab.plan(existing=[str(read_only)]))
     assert lab.plan().action == "keep"
-
-
-def pictures(lab: Lab) -> dict[str, bytes]:
-    """Real JPEGs for every name, of the size that the annotations get."""
-    image = pytest.importorskip("PIL.Image")
-    path = lab.source / "one.jpg"
-    image.linear_gradient("L").resize((64, 48)).save(path)
-    return {name: path.read_bytes() for name in [*TRAIN, *VAL]}
-
-
-def test_images_are_decoded_and_one_that_cannot_be_is_named(lab: Lab) -> None:
-    lab.decoders = [sys.executable]
-    good = pictures(lab)
-    lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
-    good[VAL[0]] = b"<html>no"
-    lab.archive("coco-val2017", {f"val2017/{name}": good[name] for name in VAL}, {"images": len(VAL)})
-    with pytest.raises(DatasetRefused, match=rf"1 of 30 images .* are damaged: val2017/{VAL[0]}"):
-        lab.run(lab.plan())
-    assert lab.plan().action != "keep"
-    assert {check["name"]: check["status"] for check in lab.json(".codetr/summary.json")["checks"]}["decoding"] == "failed"
-
-
-def test_the_summary_tells_what_was_looked_at(lab: Lab) -> None:
-    lab.decoders = [sys.executable]
-    good = pictures(lab)
-    lab.archive("coco-train2017", {f"train2017/{name}": good[name] for name in TRAIN}, {"images": len(TRAIN)})
-    lab.archive("coco-val2017", {f"val2017/{name}": good[name] for name in VAL}, {"images": len(VAL)})
-    lab.run(lab.plan())
-    told = lab.json(".codetr/summary.json")
-    assert {check["name"]: check["status"] for check in told["checks"]}["decoding"] == "ok"
-    assert [(folder["name"], folder["images"], folder["source"]) for folder in told["folders"]] == [
-        ("val2017", 10, "archive"), ("train2017", 20, "archive"),
-    ]
-    assert dict(told["classes"]["coco"]) == {"person": 2 * (19 + 9)}
-    assert told["stand_in"] is True
-    assert told["subset"] == 0
-
-
-def test_without_a_decoder_the_summary_says_that_nothing_was_decoded(lab: Lab) -> None:
-    lab.run(lab.plan())
-    found = {check["name"]: check for check in lab.json(".codetr/summary.json")["checks"]}
-    assert found["decoding"]["status"] == "skipped"
-    assert "python3-pil" in found["decoding"]["detail"]
-
-
-def test_pil_is_asked_for_where_data_is_validated(lab: Lab) -> None:
-    lab.apt["python3-pil"] = None
-    assert lab.plan().apt == ["python3-pil"]
-    lab.run(lab.plan())
-    assert lab.plan().apt == []
 
 
 def manifest(lab: Lab, name: str) -> dict[str, Any]:
