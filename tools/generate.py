@@ -15,23 +15,17 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = (
-    "preflight",
-    "nvidia_driver",
-    "cuda_toolkit",
-    "miniconda",
-    "codetr_env",
-    "codetr_packages",
-    "codetr_repo",
-    "codetr_datasets",
-    "codetr_workspace",
-)
+sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
+
+from ansible_collections.codetr.provision.plugins.module_utils.stages import PROBED, STAGES  # noqa: E402
+
+MODULE_UTILS = "ansible_collections.codetr.provision.plugins.module_utils"
 
 
 def specs() -> dict[str, dict[str, Any]]:
     """The main entry point's spec of each role, in the order in which roles run."""
     found = {}
-    for role in ORDER:
+    for role in STAGES.values():
         path = ROOT / "roles" / role / "meta" / "argument_specs.yml"
         if path.exists():
             found[role] = yaml.safe_load(path.read_text())["argument_specs"]["main"]
@@ -61,7 +55,7 @@ def commented(option: dict[str, Any]) -> list[str]:
 def defaults(role: str, spec: dict[str, Any]) -> str:
     """A role's defaults/main.yml.
 
-    The wishes that all roles share lie in preflight and have prefixes of their own, which ansible-lint is told.
+    The config that all roles share lie in preflight and have prefixes of their own, which ansible-lint is told.
     """
     lines = ["---", "# Written by tools/generate.py from meta/argument_specs.yml."]
     for name, option in spec["options"].items():
@@ -118,10 +112,34 @@ def knobs(all_specs: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def between(path: Path, lines: list[str]) -> str:
+    """A file's text with ``lines`` between its ``stages: begin`` and ``stages: end`` marks.
+
+    Raises:
+        ValueError: the file lacks a mark.
+    """
+    found = re.fullmatch(r"(?s)(.*# stages: begin[^\n]*\n).*?( *# stages: end.*)", path.read_text())
+    if not found:
+        raise ValueError(f"{path} has no lines `# stages: begin` and `# stages: end`.")
+    return found[1] + "".join(f"{line}\n" for line in lines) + found[2]
+
+
+def probes() -> list[str]:
+    """The imports of each stage's probe, for the module that runs on the host."""
+    imports = [f"from {MODULE_UTILS}.{name} import probe as {name}" for name in sorted(PROBED)]
+    return [*imports, "", "PROBES = {", *(f'    "{name}": {name},' for name in PROBED), "}"]
+
+
+def roles() -> list[str]:
+    """The roles of site.yml after preflight, which plans for all of them."""
+    return [line for name in PROBED for line in (f"    - role: codetr.provision.{STAGES[name]}", f"      tags: [{name}]")]
+
+
 def wanted() -> dict[Path, str]:
     """Every generated file and its text."""
     all_specs = specs()
-    files = {ROOT / "inventory" / "group_vars" / "all.yml": knobs(all_specs)}
+    probe, site = ROOT / "plugins" / "modules" / "codetr_probe.py", ROOT / "playbooks" / "site.yml"
+    files = {ROOT / "inventory" / "group_vars" / "all.yml": knobs(all_specs), probe: between(probe, probes()), site: between(site, roles())}
     for role, spec in all_specs.items():
         files[ROOT / "roles" / role / "defaults" / "main.yml"] = defaults(role, spec)
         files[ROOT / "roles" / role / "README.md"] = readme(role, spec)

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline  # noqa: E402
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.layout import parts_for  # noqa: E402
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run, works  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import parts_for  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import Options, run, works  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer  # noqa: E402
 
 PATHS = {"coco-train2017": "zips", "coco-val2017": "zips", "coco-annotations-trainval2017": "annotations"}
@@ -26,20 +26,20 @@ def main() -> None:
     parser.add_argument("archives", type=Path)
     parser.add_argument("url", help="the server's base URL")
     parser.add_argument("--extract-only", action="store_true", help="stop where the guide stops, sha256 and CRCs checked")
-    wish = parser.parse_args()
-    records = json.loads((wish.archives / "records.json").read_text())
+    option = parser.parse_args()
+    records = json.loads((option.archives / "records.json").read_text())
     parts = []
     for part in parts_for(["coco", "lvis"]):
         record = records[part.name]
         parts.append({
             "name": part.name, "kind": part.kind, "path": part.path, "below": part.below, "strip": part.strip,
             "required": list(part.required), "word": "missing", "source": {}, "sha256": record["sha256"], "size": record["size"],
-            "urls": [f"{wish.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
+            "urls": [f"{option.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
         })
-    root = str(wish.folder / "data")
-    whole = Wish(root=root, parts=parts, choice=None, links=True, keep_archives=False, decode="sample", decoders=[sys.executable],
+    root = str(option.folder / "data")
+    whole = Options(root=root, parts=parts, choice=None, links=True, keep_archives=False, decode="sample", decoders=[sys.executable],
                  transfer=Transfer(), progress=f"{root}/.codetr/progress")
-    if not wish.extract_only:
+    if not option.extract_only:
         run(whole)
         return
     pipeline.run([replace(work, then=None) for work in works(whole, parts)])

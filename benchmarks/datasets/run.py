@@ -137,13 +137,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="scratch folder, 15 GB")
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "3")))
-    wish = parser.parse_args()
-    folder = wish.folder.resolve()
+    option = parser.parse_args()
+    folder = option.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     archives = made(folder, sys.executable, 20_000, 110_000)
     with serving(folder, archives):
-        compare(folder, archives, wish.rounds, LIMITED, "A server that gives 20 MB/s to a connection")
-        compare(folder, archives, wish.rounds, FREE, "A server without limits")
+        compare(folder, archives, option.rounds, LIMITED, "A server that gives 20 MB/s to a connection")
+        compare(folder, archives, option.rounds, FREE, "A server without limits")
     grow(folder, sys.executable)
 
 

@@ -145,13 +145,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=20_000, help="pictures, of both folders together")
     parser.add_argument("--bytes", type=int, default=110_000, help="bytes of a picture on average")
-    wish = parser.parse_args()
-    done = wish.folder / "records.json"
+    option = parser.parse_args()
+    done = option.folder / "records.json"
     if done.exists():
         return
-    records = Maker(wish.folder, wish.files, wish.bytes).make()
+    records = Maker(option.folder, option.files, option.bytes).make()
     total = sum(record["size"] for record in records.values())
-    print(f"made {wish.files} pictures, {total / 1e9:.2f} GB in {len(records)} archives, in {wish.folder}")
+    print(f"made {option.files} pictures, {total / 1e9:.2f} GB in {len(records)} archives, in {option.folder}")
     draft = done.with_suffix(".new")
     draft.write_text(json.dumps(records, indent=1) + "\n")
     draft.replace(done)

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.stages import STAGES
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PLAN_VARIABLE, PlanningAction, plain, refusal
 
 DOCUMENTATION = r"""
@@ -20,7 +21,7 @@ options:
     description: The stage's name.
     type: str
     required: true
-  judge:
+  fail_on_problems:
     description: Fail where something stands against the stage. Removal does not ask.
     type: bool
     default: true
@@ -35,16 +36,16 @@ class ActionModule(PlanningAction):
         """Changed when the stage has something to do; the difference is what the plan says."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        spec = {"stage": {"type": "str", "required": True, "choices": list(build.STAGES)}, "judge": {"type": "bool", "default": True}}
-        judge = self.validate_argument_spec(argument_spec=spec)[1]["judge"]
+        spec = {"stage": {"type": "str", "required": True, "choices": list(STAGES)}, "fail_on_problems": {"type": "bool", "default": True}}
+        refuse = self.validate_argument_spec(argument_spec=spec)[1]["fail_on_problems"]
         name = self._task.args["stage"]
         shared = variables.get(PLAN_VARIABLE)
         alone = not isinstance(shared, dict) or "plan" not in shared
         made: dict[str, Any] = self.make_plan(variables, running=[name]) if alone else dict(shared or {})
         plan = made["plan"]
         # Alone, a role answers for itself and for the host; in the whole site a plan with any problem never gets this far.
-        problems = [item for item in plan["problems"] if item["stage"] in (name, *build.ALWAYS)]
-        if problems and judge:
+        problems = [item for item in plan["problems"] if item["stage"] in (name, *planner.ALWAYS)]
+        if problems and refuse:
             raise AnsibleActionFail(refusal(problems))
         stage = plan["stages"][name]
         handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}

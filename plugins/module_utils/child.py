@@ -19,7 +19,7 @@ class WorkFailed(Exception):
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when ``parent`` ends: killed work must not leave its children running.
 
-    A change of user takes the wish back, so that comes first.
+    A change of user takes the option back, so that comes first.
     """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

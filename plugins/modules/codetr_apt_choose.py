@@ -111,7 +111,7 @@ def why_not(text: str) -> str:
     return " ".join(dict.fromkeys(found)) or " ".join(lines[-3:])
 
 
-def judge(each: dict, replaceable: str) -> dict:
+def evaluate(each: dict, replaceable: str) -> dict:
     """What apt would do for one set: ``install`` and ``remove``, or ``why`` it cannot be."""
     rc, text = simulate(each)
     if rc != 0:
@@ -162,12 +162,12 @@ def main() -> None:
     )
     passed: list[str] = []
     for index, each in enumerate(module.params["sets"]):
-        found = judge(each, module.params["replaceable"])
+        found = evaluate(each, module.params["replaceable"])
         if "why" not in found:
             module.exit_json(changed=False, index=index, passed_over=passed, **found)
         passed.append("{0}: {1}".format(" ".join(each["packages"][:2]) + " ...", found["why"]))
     module.fail_json(
-        msg="apt can install none of the sets of packages with {0}. ".format(module.params["what"])
+        msg="apt can install none of the sets of packages with {0}. ".format(module.params["message"])
         + " | ".join(passed)
         + " -- Held packages are released with `apt-mark unhold`; what the archive no longer has is another version, or in another source."
     )

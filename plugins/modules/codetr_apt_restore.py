@@ -51,8 +51,8 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.probe import dpkg
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 
 LOCK_SECONDS = 600
 APT = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=600", "--allow-change-held-packages"]

@@ -41,8 +41,8 @@ kernels:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.probe import dpkg
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 
 
 def main() -> None:

@@ -45,10 +45,10 @@ options:
         description: What it means and what to do.
         type: str
         required: true
-  again_on:
+  retry_on:
     description: Regular expression on the output of a command that failed only because something else is at work; it is run again.
     type: str
-  again_for:
+  retry_timeout:
     description: Seconds for which it is run again, every ten.
     type: int
     default: 600
@@ -106,8 +106,8 @@ def main() -> None:
                 "default": [],
                 "options": {"pattern": {"type": "str", "required": True}, "say": {"type": "str", "required": True}},
             },
-            "again_on": {"type": "str"},
-            "again_for": {"type": "int", "default": 600},
+            "retry_on": {"type": "str"},
+            "retry_timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
@@ -115,10 +115,10 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True, rc=0, tail=[])
     command = shlex.join(params["argv"])
-    until = time.monotonic() + params["again_for"]
+    until = time.monotonic() + params["retry_timeout"]
     try:
         done = as_user(params["user"], lambda: execute(params, command), (OSError,))
-        while done["rc"] != 0 and params["again_on"] and re.search(params["again_on"], done["text"]) and time.monotonic() < until:
+        while done["rc"] != 0 and params["retry_on"] and re.search(params["retry_on"], done["text"]) and time.monotonic() < until:
             time.sleep(PAUSE)
             done = as_user(params["user"], lambda: execute(params, command), (OSError,))
     except WorkFailed as failure:

@@ -9,7 +9,7 @@ short_description: Bring COCO and LVIS to a host
 description:
   - Fetches the archives of the parts that are missing with aria2, one after the other and each with many connections, checks their sha256,
     and extracts each while it arrives, with the CRC of every member checked.
-  - Validates annotations against images, cuts both to a subset where one is wished, makes the relative links of LVIS, and writes manifests
+  - Validates annotations against images, cuts both to a subset where one is config, makes the relative links of LVIS, and writes manifests
     by which a later run sees one missing or changed file.
   - What others put on the host is validated and left as it is, or linked to.
   - A second run on the same folder waits for the first, and then does what is left.
@@ -19,7 +19,7 @@ options:
     type: path
     required: true
   parts:
-    description: All parts of the wished data sets.
+    description: All parts of the requested data sets.
     type: list
     elements: dict
     required: true
@@ -150,8 +150,8 @@ fetched:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import Options, run
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 
 PART = {
@@ -193,7 +193,7 @@ def main() -> None:
         },
     )
     asked = module.params
-    wish = Wish(
+    options = Options(
         root=asked["root"],
         parts=asked["parts"],
         choice=asked["choice"] or None,
@@ -205,7 +205,7 @@ def main() -> None:
         progress=asked["progress"],
     )
     try:
-        done = as_user(asked["user"], lambda: run(wish), (WorkFailed, DatasetRefused, OSError))
+        done = as_user(asked["user"], lambda: run(options), (WorkFailed, DatasetRefused, OSError))
     except WorkFailed as refusal:
         module.fail_json(msg=f"The data below {asked['root']} is not in order: {refusal}")
     module.exit_json(changed=True, **done)

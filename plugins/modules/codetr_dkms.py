@@ -42,7 +42,7 @@ import os
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.probe.nvidia_driver import parse_dkms
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.probe import parse_dkms
 
 TREE = "/var/lib/dkms"
 TAIL_LINES = 20

@@ -139,27 +139,27 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wish = module.params
+    option = module.params
     try:
-        mode = int(wish["mode"], 8)
+        mode = int(option["mode"], 8)
     except ValueError:
-        module.fail_json(msg=f'mode is {wish["mode"]!r}. Give permission bits as an octal string such as "0644".')
+        module.fail_json(msg=f'mode is {option["mode"]!r}. Give permission bits as an octal string such as "0644".')
     request = Request(
-        name=wish["name"],
-        urls=wish["urls"],
-        dest=os.path.abspath(wish["dest"]),
-        sha256=wish["sha256"] or None,
-        size=wish["size"],
+        name=option["name"],
+        urls=option["urls"],
+        dest=os.path.abspath(option["dest"]),
+        sha256=option["sha256"] or None,
+        size=option["size"],
         mode=mode,
-        transfer=Transfer(max(1, min(wish["connections"], 16)), wish["rate_limit"]),
-        insecure_ok=wish["insecure_ok"],
-        progress=wish["progress"] or "",
+        transfer=Transfer(max(1, min(option["connections"], 16)), option["rate_limit"]),
+        insecure_ok=option["insecure_ok"],
+        progress=option["progress"] or "",
     )
     try:
-        outcome = as_user(wish["user"], lambda: asdict(fetch(request, check=module.check_mode)), (FetchFailure,))
+        outcome = as_user(option["user"], lambda: asdict(fetch(request, check=module.check_mode)), (FetchFailure,))
     except WorkFailed as failure:
-        module.fail_json(msg=str(failure), stand_in=wish["stand_in"])
-    module.exit_json(name=wish["name"], dest=request.dest, stand_in=wish["stand_in"], **outcome)
+        module.fail_json(msg=str(failure), stand_in=option["stand_in"])
+    module.exit_json(name=option["name"], dest=request.dest, stand_in=option["stand_in"], **outcome)
 
 
 if __name__ == "__main__":

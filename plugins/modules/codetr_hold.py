@@ -32,9 +32,9 @@ names:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.plan.nvidia_present import closure
-from ansible_collections.codetr.provision.plugins.module_utils.probe import nvidia_driver
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import closure
 
 
 def main() -> None:

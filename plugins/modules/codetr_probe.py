@@ -44,23 +44,24 @@ capture:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.probe import (
-    base,
-    datasets,
-    env,
-    miniconda,
-    nvidia_driver,
-    packages,
-    repo,
-    toolkit,
-    workspace,
-)
-from ansible_collections.codetr.provision.plugins.module_utils.probe.capture import Recorder
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host.capture import Recorder
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.preflight import probe as preflight
 
-SECTIONS = {
+# isort: split
+# stages: begin (written by tools/generate.py; Ansible sends to a host only what is imported by name)
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as cuda_toolkit
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import probe as datasets
+from ansible_collections.codetr.provision.plugins.module_utils.env import probe as env
+from ansible_collections.codetr.provision.plugins.module_utils.miniconda import probe as miniconda
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
+from ansible_collections.codetr.provision.plugins.module_utils.packages import probe as packages
+from ansible_collections.codetr.provision.plugins.module_utils.repo import probe as repo
+from ansible_collections.codetr.provision.plugins.module_utils.workspace import probe as workspace
+
+PROBES = {
     "nvidia_driver": nvidia_driver,
-    "cuda_toolkit": toolkit,
+    "cuda_toolkit": cuda_toolkit,
     "miniconda": miniconda,
     "env": env,
     "packages": packages,
@@ -68,14 +69,15 @@ SECTIONS = {
     "datasets": datasets,
     "workspace": workspace,
 }
+# stages: end
 
 
 def look(host: Host, ask: dict, deep: bool = False) -> dict:
     """The whole state: one key per section asked for, and those of ``base``."""
-    state = base.probe(host, ask.get("base", {}))
-    for name, section in SECTIONS.items():
+    state = preflight.probe(host, ask.get("base", {}))
+    for name, stage in PROBES.items():
         if name in ask:
-            state[name] = section.probe(host, dict(ask[name], home=state["user"]["owner"].get("home"), deep=deep))
+            state[name] = stage.probe(host, dict(ask[name], home=state["user"]["owner"].get("home"), deep=deep))
     return state
 
 

@@ -1,4 +1,4 @@
-"""What our action plugins share: wishes from the task's variables, a probe of the host, and the plan from both."""
+"""What our action plugins share: config from the task's variables, a probe of the host, and the plan from both."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build, preflight
-from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, wishes
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.preflight import plan as preflight
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, options
 
 PLAN_VARIABLE = "__preflight_plan"
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
@@ -23,15 +24,15 @@ class PlanningAction(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = True
 
-    def wishes_of(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """All wishes of the host, coerced.
+    def config_of(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """All config of the host, coerced.
 
         Raises:
             AnsibleActionFail: with one line for each that is wrong.
         """
         try:
-            return plain(wishes.coerce({name: task_vars[name] for name in task_vars if wishes.ours(name)}, self._templar.template))
-        except wishes.WishError as error:
+            return plain(options.coerce({name: task_vars[name] for name in task_vars if options.ours(name)}, self._templar.template))
+        except options.OptionError as error:
             raise AnsibleActionFail(listing("These variables are wrong", error.problems)) from None
 
     def look(self, asked: dict[str, Any], task_vars: dict[str, Any], deep: bool = False, capture: bool = False) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class PlanningAction(ActionBase):
         task_vars: dict[str, Any],
         owner: str | None = None,
         reach: bool = True,
-        settled: dict[str, Any] | None = None,
+        confirmed: dict[str, Any] | None = None,
         running: Collection[str] | None = None,
         deep: bool = False,
         capture: bool = False,
@@ -77,9 +78,9 @@ class PlanningAction(ActionBase):
 
         Args:
             task_vars: variables of the task.
-            owner: who owns everything, when that is settled already; default is the wish, or the login user.
+            owner: who owns everything, when that is confirmed already; default is the option, or the login user.
             reach: whether addresses that the plan needs are tried from the host.
-            settled: a receipt about to be written; the state is taken as if it were there and its stage no longer in progress.
+            confirmed: a receipt about to be written; the state is taken as if it were there and its stage no longer in progress.
             running: the stages that will be carried out, all where it is None; what the others lack is no problem of this run.
             deep: nvidia-smi and the driver's library are asked, too.
             capture: everything that was looked at comes along, as ``capture``.
@@ -88,7 +89,7 @@ class PlanningAction(ActionBase):
         Returns:
             What ``codetr_stage`` hands on to roles, and ``plan`` (see docs/architecture.md).
         """
-        wanted = self.wishes_of(task_vars)
+        wanted = self.config_of(task_vars)
         if owner:
             wanted["provision_user"] = owner
         try:
@@ -96,33 +97,33 @@ class PlanningAction(ActionBase):
         except catalog.CatalogError as error:
             raise AnsibleActionFail(str(error)) from None
         before = time.time()
-        seen = self.look(build.questions(wanted, known), task_vars, deep, capture)
+        seen = self.look(planner.questions(wanted, known), task_vars, deep, capture)
         state = dict(seen["state"])
         # The host read its clock somewhere in between; the nearer end is the fair one to compare with.
         there = state["machine"]["epoch"]
         state["controller_epoch"] = None if there is None else min(max(there, before), time.time())
         state["connection"] = "local" if self._connection.transport == "local" else "remote"
-        if settled:
-            state["receipts"][settled["stage"]] = settled
-            state["inprogress"].pop(settled["stage"], None)
-        plan = build.build(state, wanted, known, running)
+        if confirmed:
+            state["receipts"][confirmed["stage"]] = confirmed
+            state["inprogress"].pop(confirmed["stage"], None)
+        plan = planner.build(state, wanted, known, running)
         packages = plan["stages"]["packages"]["params"]
         if wanted["provision_mirror"] and packages.get("install_mmcv") and packages["source"] != "cached":
             known["wheels"][packages["key"]] = catalog.mirrored_wheel(wanted["provision_mirror"], packages["key"])
-            plan = build.build(state, wanted, known, running)
+            plan = planner.build(state, wanted, known, running)
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)
-        ours = set(plan["stages"]) if running is None else {*running, *build.ALWAYS}
+        ours = set(plan["stages"]) if running is None else {*running, *planner.ALWAYS}
         needs = [need for need in plan["needs"] if need["stage"] in ours]
         if reach and needs and not any(problem["stage"] in ours for problem in plan["problems"]):
             urls = [need["url"] for need in needs]
             answer = self._execute_module("codetr.provision.codetr_reach", {"urls": urls, "environment": environment}, task_vars=task_vars)
             if "silent" not in answer:
                 raise AnsibleActionFail(f"Reachability could not be tried: {answer.get('msg', answer)}")
-            plan["problems"] = [*plan["problems"], *preflight.judge_reach(answer["silent"], needs)]
+            plan["problems"] = [*plan["problems"], *preflight.check_reachable(answer["silent"], needs)]
         return {
             "plan": plan,
-            "wishes": wanted,
+            "config": wanted,
             # A playbook that becomes root for everything probes as root, and its tasks have to stay it.
             "become": state["user"]["uid"] != 0 or bool(self._play_context.become),
             "user": account["name"],
@@ -182,7 +183,7 @@ def refusal(problems: list[dict[str, str]]) -> str:
     """
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = []
-    for way_out in dict.fromkeys(item["way_out"] for item in problems):
-        group = [f"{item['stage']}: {item['what']}" for item in problems if item["way_out"] == way_out]
-        lines += [*group[:-1], f"{group[-1]} {'For all of these: ' if len(group) > 1 else ''}{way_out}"]
+    for fix in dict.fromkeys(item["fix"] for item in problems):
+        group = [f"{item['stage']}: {item['what']}" for item in problems if item["fix"] == fix]
+        lines += [*group[:-1], f"{group[-1]} {'For all of these: ' if len(group) > 1 else ''}{fix}"]
     return listing(f"Nothing was changed; {count} to solve first", lines)

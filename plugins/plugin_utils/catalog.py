@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.codetr.provision.plugins.module_utils.plan import workspace
-from ansible_collections.codetr.provision.plugins.module_utils.plan.packages import block, local_hashes, pins
+from ansible_collections.codetr.provision.plugins.module_utils.packages.plan import block, local_hashes, pins
+from ansible_collections.codetr.provision.plugins.module_utils.workspace import plan as workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 # Installed before the rest, whose source packages are built with them and not with whatever is newest.
@@ -24,18 +24,18 @@ class CatalogError(Exception):
     """A file on the controller is missing or wrong; the text says which, and what to do."""
 
 
-def load(wishes: dict[str, Any]) -> dict[str, Any]:
+def load(config: dict[str, Any]) -> dict[str, Any]:
     """The catalog that ``plan.build`` takes.
 
     Raises:
-        CatalogError: a file that the wishes name cannot be used.
+        CatalogError: a file that the config name cannot be used.
     """
     return {
         "stacks": stacks(),
         "locks": locks(),
-        "artifacts": artifacts(wishes["provision_artifacts"], wishes["provision_mirror"]),
-        "edits": edits(wishes["codetr_repo_edits"], wishes["codetr_repo_commit"]),
-        "wheels": wheels(wheel_cache(wishes)),
+        "artifacts": artifacts(config["provision_artifacts"], config["provision_mirror"]),
+        "edits": edits(config["codetr_repo_edits"], config["codetr_repo_commit"]),
+        "wheels": wheels(wheel_cache(config)),
         "local": {"nvidia_driver": nvidia(), "workspace": workspace.local(str(ROOT / "roles" / "codetr_workspace"))},
         "pip_index": pip_index(),
     }
@@ -93,7 +93,7 @@ def artifacts(overrides: dict[str, Any], mirror: str) -> dict[str, dict[str, Any
 
 
 def edits(path: str, commit: str) -> dict[str, Any] | None:
-    """The list of edits for a commit: the file that the wish names, or one of ours; None where there is none.
+    """The list of edits for a commit: the file that the option names, or one of ours; None where there is none.
 
     Raises:
         CatalogError: the named file cannot be read, or is for another commit.
@@ -113,9 +113,9 @@ def edits(path: str, commit: str) -> dict[str, Any] | None:
     return None
 
 
-def wheel_cache(wishes: dict[str, Any]) -> Path:
+def wheel_cache(config: dict[str, Any]) -> Path:
     """The folder on the controller that keeps built wheels."""
-    return Path(wishes["codetr_packages_wheel_cache"] or DEFAULT_WHEEL_CACHE).expanduser()
+    return Path(config["codetr_packages_wheel_cache"] or DEFAULT_WHEEL_CACHE).expanduser()
 
 
 def wheels(cache: Path) -> dict[str, dict[str, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present, nvidia_sets, stack
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import package_sets as nvidia_sets
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
+from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stack
 
 WIDTH = 11
 
@@ -69,7 +71,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     rows += [("Plan", f"{name:<14}{stage['action']:<10}{stage['version'] or stage['reason']}") for name, stage in told["stages"].items()]
     rows += [("Waits", text) for text in told["waits"]]
     rows += [("Warning", text) for text in told["warnings"]]
-    rows += [("Problem", f"{item['stage']}: {item['what']} {item['way_out']}") for item in told["problems"]]
+    rows += [("Problem", f"{item['stage']}: {item['what']} {item['fix']}") for item in told["problems"]]
     last = ""
     shown = []
     for head, text in rows:
@@ -78,12 +80,12 @@ def lines(told: dict[str, Any]) -> list[str]:
     return shown
 
 
-def _gpus(cards: list[dict[str, Any]]) -> list[str]:
+def _gpus(gpus: list[dict[str, Any]]) -> list[str]:
     return [
         f"{gpu['address']}  {gpu['name']}  10de:{gpu['device']}  {gpu['architecture'] or 'architecture not known'}"
         f"  compute capability {gpu['capability'] or 'not known'}  {gpu['driver'] or 'no driver'} bound"
         f"{'  virtual' if gpu['virtual'] else ''}{f'''  {gpu['mig']} MIG instances''' if gpu['mig'] else ''}"
-        for gpu in cards
+        for gpu in gpus
     ]
 
 

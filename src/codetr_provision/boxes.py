@@ -1,4 +1,4 @@
-"""Boxes on a picture and where their labels go. All numbers are pixels of the original picture, from its upper left corner."""
+"""Boxes on an image and where their labels go. All numbers are pixels of the original image, from its upper left corner."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from codetr_provision import wording
 from codetr_provision.data_result import Box
 
-# The size in CSS pixels at which a picture is seen about: lines and letters are meant for that.
+# The size in CSS pixels at which an image is seen about: lines and letters are meant for that.
 SEEN = (320, 240)
 LINE, LETTERS, MARGIN = 2.0, 12.0, 3.0
 LABEL_HEIGHT = LETTERS * 1.3
 MOST_BOXES, MOST_LABELS = 100, 16
-# All light, so that black letters are readable on each; with a dark edge they stand out on light pictures as well as on dark ones.
+# All light, so that black letters are readable on each; with a dark edge they stand out on light images as well as on dark ones.
 PALETTE = ("#ffd92f", "#5fd7ff", "#8cf07c", "#ffa3d1", "#ffb454", "#cbb2ff", "#4ff0c4", "#ff9c8f", "#e8f58a", "#ffffff")
 NARROW, BROAD = frozenset(" !'(),./:;I[]fijlrt|"), frozenset("%@GMOQWmw")
 
@@ -46,7 +46,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Entry:
-    """How often a class is in the picture."""
+    """How often a class is in the image."""
 
     name: str
     count: int
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn over a picture; `line`, `letters` and `margin` are sizes of edges, letters and what is beside these."""
+    """What is drawn over an image; `line`, `letters` and `margin` are sizes of edges, letters and what is beside these."""
 
     width: int
     height: int
@@ -65,12 +65,12 @@ class Drawing:
     boxes: list[Mark]
     labels: list[Mark]
     legend: list[Entry]
-    outside: int  # boxes without any area inside the picture
+    outside: int  # boxes without any area inside the image
     more: int  # boxes beyond MOST_BOXES, the smallest ones
 
 
 def draw(width: int, height: int, boxes: Sequence[Box]) -> Drawing:
-    """Lay out the boxes of a picture of `width` by `height`; the largest are drawn first, so that none hides a smaller one."""
+    """Lay out the boxes of an image of `width` by `height`; the largest are drawn first, so that none hides a smaller one."""
     # how many of its pixels are one CSS pixel where it is seen at the usual size
     unit = max(width / SEEN[0], height / SEEN[1])
     inside = [(area, box[4]) for box in boxes if (area := clipped(box, width, height)) is not None]
@@ -89,7 +89,7 @@ def draw(width: int, height: int, boxes: Sequence[Box]) -> Drawing:
 
 
 def clipped(box: Box, width: int, height: int) -> Area | None:
-    """The part of a box that is inside the picture; None where there is none."""
+    """The part of a box that is inside the image; None where there is none."""
     x, y, across, down, _ = box
     left, top = max(x, 0), max(y, 0)
     area = Area(left, top, min(x + across, width) - left, min(y + down, height) - top)

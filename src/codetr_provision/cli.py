@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     go = commands.add_parser("up", help="provision the hosts, then verify them", epilog=EXIT_CODES)
     go.add_argument("-i", "--inventory", action="append", default=[], help="inventory file, folder, or host list with a comma; repeatable")
-    go.add_argument("-e", "--extra-vars", action="append", default=[], metavar="KEY=VALUE|@FILE", help="a wish; repeatable")
+    go.add_argument("-e", "--extra-vars", action="append", default=[], metavar="KEY=VALUE|@FILE", help="a option; repeatable")
     go.add_argument("-l", "--limit", help="only these hosts")
     go.add_argument("-C", "--check", action="store_true", help="change nothing; show what a run would do (nothing is verified)")
     go.add_argument("--no-verify", dest="verify", action="store_false", help="do not run playbooks/verify.yml afterwards")

@@ -1,4 +1,4 @@
-"""The page about the data: whether it is sound, what there is of it, pictures with their boxes, and how often each class occurs."""
+"""The page about the data: whether it is sound, what there is of it, images with their boxes, and how often each class occurs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MOST_FILE_NAME = 100
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture of the grid; `uri` is empty where there is no thumbnail."""
+    """A image of the grid; `uri` is empty where there is no thumbnail."""
 
-    picture: str
+    image: str
     uri: str
     told: str
     drawing: boxes.Drawing
@@ -102,14 +102,14 @@ def _tiles(host: str, data: DataResult, which: str, folders: Path) -> Iterator[T
         uri = page.embedded(path, MOST_SAMPLE_BYTES) if path is not None else ""
         drawing = boxes.draw(sample.width, sample.height, sample.boxes)
         classes = ", ".join(f"{entry.count} {wording.short(entry.name)}" for entry in drawing.legend[:MOST_LEGEND]) or "none"
-        yield Tile(sample.picture, uri, f"{SETS[which]} picture {sample.picture}, boxes: {classes}", drawing, list(_notes(uri, drawing)))
+        yield Tile(sample.image, uri, f"{SETS[which]} image {sample.image}, boxes: {classes}", drawing, list(_notes(uri, drawing)))
 
 
 def _notes(uri: str, drawing: boxes.Drawing) -> Iterator[str]:
     if not uri:
-        yield "There is no thumbnail of this picture."
+        yield "There is no thumbnail of this image."
     if drawing.outside:
-        yield f"{wording.count(drawing.outside, 'box', 'boxes')} outside of the picture or without a size, not drawn."
+        yield f"{wording.count(drawing.outside, 'box', 'boxes')} outside of the image or without a size, not drawn."
     if drawing.more:
         yield f"{wording.count(drawing.more, 'smaller box', 'smaller boxes')} not drawn."
 
@@ -139,5 +139,5 @@ def _note(which: str, classes: list[tuple[str, int]], groups: list[tuple[str, li
         none = sum(count == 0 for _, count in classes)
         parts.append(f"{few:,} have fewer than {FEW_ANNOTATIONS} annotations{f', {none:,} of them none' if none else ''}.")
     if which == "lvis":
-        parts.append("LVIS itself counts pictures: it calls a class rare that is in 1 to 10 of the training set.")
+        parts.append("LVIS itself counts images: it calls a class rare that is in 1 to 10 of the training set.")
     return " ".join(parts)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from codetr_provision import wording
 
-# More than any data set has of anything: what is above would only make sums, bars and pictures meaningless.
+# More than any data set has of anything: what is above would only make sums, bars and images meaningless.
 MOST = 10**15
 MOST_SIDE = 100_000
 FEW_ANNOTATIONS = 11
@@ -26,7 +26,7 @@ def _within(least: float, most: float, **numbers: float) -> None:
 
 @dataclass
 class DataFolder:
-    """A folder of pictures."""
+    """A folder of images."""
 
     name: str
     images: int
@@ -65,10 +65,10 @@ class DataCheck:
 
 @dataclass
 class Sample:
-    """A picture with its boxes; `file` is its thumbnail, empty where there is none. All numbers are pixels of the original."""
+    """A image with its boxes; `file` is its thumbnail, empty where there is none. All numbers are pixels of the original."""
 
     set: Literal["coco", "lvis"]
-    picture: str
+    image: str
     width: int
     height: int
     boxes: list[Box] = field(default_factory=list)
@@ -105,7 +105,7 @@ class DataResult:
     root: str
     at: str = ""
     stand_in: bool = False
-    subset: int = 0  # pictures of each folder; 0 is all
+    subset: int = 0  # images of each folder; 0 is all
     folders: list[DataFolder] = field(default_factory=list)
     files: list[DataFile] = field(default_factory=list)
     classes: Classes = field(default_factory=Classes)
@@ -127,7 +127,7 @@ class DataResult:
 
     @property
     def images(self) -> int:
-        """Pictures in all, those that lie in two places once: LVIS has COCO's."""
+        """Images in all, those that lie in two places once: LVIS has COCO's."""
         most: dict[str, int] = {}
         for folder in self.folders:
             name = PurePosixPath(folder.name).name
@@ -148,9 +148,9 @@ class DataResult:
     @property
     def sentence(self) -> str:
         """How much there is and whether it is sound, for the report's first page."""
-        subset = f" (a subset: at most {wording.count(self.subset, 'picture')} of each folder)" if self.subset else ""
+        subset = f" (a subset: at most {wording.count(self.subset, 'image')} of each folder)" if self.subset else ""
         counted = [_counted(SETS[which], self.classes.of(which)) for which in SETS if self.classes.of(which)]
-        return "; ".join([f"{wording.count(self.images, 'picture')}{subset}", *counted, self.judged])
+        return "; ".join([f"{wording.count(self.images, 'image')}{subset}", *counted, self.judged])
 
 
 def _counted(title: str, classes: Iterable[tuple[str, int]]) -> str:

@@ -1,4 +1,4 @@
-"""What the pages of the report share: their templates, where a host's files are, and pictures that lie inside a page."""
+"""What the pages of the report share: their templates, where a host's files are, and images that lie inside a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def inside(base: Path, name: str) -> Path | None:
 
 
 def embedded(path: Path, most_bytes: int) -> str:
-    """The picture as an address that a page can hold; empty for one that is not there or has more than `most_bytes`."""
+    """The image as an address that a page can hold; empty for one that is not there or has more than `most_bytes`."""
     kind = PICTURE_TYPES.get(path.suffix.lower())
     if kind is None or not path.is_file() or path.stat().st_size > most_bytes:
         return ""

@@ -146,7 +146,7 @@ class Reducer:
             stage, clock = self._open[host.name]
             clock.last = max(clock.last, at)
             stage.seconds = round(clock.last - clock.started, 3)
-        if action == "codetr_settle" and res.get("settled") and kind == "runner_on_ok":
+        if action == "codetr_confirm" and res.get("confirmed") and kind == "runner_on_ok":
             self._close(host.name)
 
     def _plan(self, host: HostResult, plan: dict[str, Any], begun: float, at: float) -> None:
@@ -184,7 +184,7 @@ class Reducer:
         if action == "codetr_plan" and host.name not in self._open and not self.verifying:
             self._plan(host, {}, _unix(data.get("start")) or at, at)
         if not stage:
-            stage = "plan" if action == "codetr_wishes" else self.stage_of(host.name)
+            stage = "plan" if action == "codetr_validate" else self.stage_of(host.name)
         host.failure = Failure(host.name, data.get("task") or "", redact.text(_message(res)), stage, unreachable)
 
     def _close(self, host: str) -> None:
@@ -238,7 +238,7 @@ def _action(data: dict[str, Any]) -> str:
 def _sentence(one: Any) -> str:
     """A warning is a sentence; a problem is what is wrong and the way out."""
     if isinstance(one, dict):
-        return " ".join(str(one[key]) for key in ("what", "way_out") if one.get(key))
+        return " ".join(str(one[key]) for key in ("message", "fix") if one.get(key))
     return str(one)
 
 

@@ -36,8 +36,8 @@ SPEED_ROWS = (
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture inside the page."""
+class Image:
+    """A image inside the page."""
 
     title: str
     uri: str
@@ -115,12 +115,12 @@ def write(run: RunResult, into: Path) -> Path:
 
 
 def render(run: RunResult, folders: Path) -> str:
-    """The first page as text; pictures are taken from `folders`/<host>/."""
+    """The first page as text; images are taken from `folders`/<host>/."""
     return page.render(
         "report.html.j2", run=run, headline=summary.sentence(run), stand_ins=summary.stand_in_sentence(run) if run.stand_ins else "",
         troubles=list(summary.troubles(run)), steps=list(summary.next_steps(run)), speed_rows=speed_rows,
         data_page=data_page.PAGE, anchors=data_page.anchors(run),
-        pictures={host.name: list(_pictures(host, folders)) for host in run.hosts},
+        images={host.name: list(_images(host, folders)) for host in run.hosts},
     )
 
 
@@ -130,14 +130,14 @@ def _picture_files(folder: Path) -> list[Path]:
     return [path for path in found if path.name in WIDE] + wanted
 
 
-def _pictures(host: HostResult, folders: Path) -> Iterator[Picture]:
+def _images(host: HostResult, folders: Path) -> Iterator[Image]:
     folder = page.inside(folders, host.name)
     if folder is None or not folder.is_dir():
         return
     for path in _picture_files(folder):
         uri = page.embedded(path, MOST_PICTURE_BYTES)
         if uri:
-            yield Picture(_title(path.stem, host), uri, path.name in WIDE)
+            yield Image(_title(path.stem, host), uri, path.name in WIDE)
 
 
 def _title(stem: str, host: HostResult) -> str:

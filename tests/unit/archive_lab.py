@@ -92,9 +92,9 @@ def order(base: Path, src: Path, **more: Any) -> Order:
     return Order(src=str(src), dest=str(base / "coco" / "train2017"), **{**usual, **more})
 
 
-def beside(wish: Order) -> set[str]:
+def beside(option: Order) -> set[str]:
     """What lies where the folder goes: the folder, and anything that was left."""
-    parent = Path(wish.dest).parent
+    parent = Path(option.dest).parent
     return {path.name for path in parent.iterdir()} if parent.exists() else set()
 
 
@@ -103,14 +103,14 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def temporary(wish: Order) -> set[Path]:
+def temporary(option: Order) -> set[Path]:
     """The temporary folders of extractions, running ones and cut ones."""
-    return set(Path(wish.dest).parent.glob("*.part-*"))
+    return set(Path(option.dest).parent.glob("*.part-*"))
 
 
-def early(wish: Order, but: Collection[Path] = ()) -> list[Path]:
+def early(option: Order, but: Collection[Path] = ()) -> list[Path]:
     """The files that lie in the temporary folder of a running extraction, which may just be removed; the other folders do not count."""
-    return [Path(base, name) for folder in temporary(wish) - set(but) for base, _, names in os.walk(folder) for name in names]
+    return [Path(base, name) for folder in temporary(option) - set(but) for base, _, names in os.walk(folder) for name in names]
 
 
 def wait_for(condition: Callable[[], bool]) -> Iterator[None]:

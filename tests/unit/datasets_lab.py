@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import run as running
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import Wish, run
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import plan as datasets
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import probe as probing
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import run as running
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import Options, run
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
-from ansible_collections.codetr.provision.plugins.module_utils.plan import datasets
-from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
-from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets as probing
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 TRAIN, VAL = [f"{number:012}.jpg" for number in range(100, 120)], [f"{number:012}.jpg" for number in range(500, 510)]
 LVIS_TRAIN = [("train2017", name) for name in TRAIN[:12]]
 LVIS_VAL = [("train2017", name) for name in TRAIN[12:]] + [("val2017", name) for name in VAL[:6]]
 
 
-def document(pictures: list[tuple[str, str]], lvis: bool = False) -> dict[str, Any]:
+def document(names: list[tuple[str, str]], lvis: bool = False) -> dict[str, Any]:
     images = [
         {"id": int(name[:12]), **({"coco_url": f"http://images.example.org/{folder}/{name}"} if lvis else {"file_name": name})}
-        for folder, name in pictures
+        for folder, name in names
     ]
-    # The first picture has no annotation, the others two.
+    # The first image has no annotation, the others two.
     annotations = [{"id": 10 * image["id"] + k, "image_id": image["id"], "category_id": 1} for image in images[1:] for k in (0, 1)]
     return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
 
@@ -55,12 +55,12 @@ class Lab:
         self.archive("coco-annotations-trainval2017", files, {**counts(train, "train2017_"), **counts(val, "val2017_")})
         self.archive("lvis-v1-train", {"lvis_v1_train.json": json.dumps(lvis_train).encode()}, counts(lvis_train))
         self.archive("lvis-v1-val", {"lvis_v1_val.json": json.dumps(lvis_val).encode()}, counts(lvis_val))
-        self.wishes: dict[str, Any] = {
+        self.config: dict[str, Any] = {
             "codetr_datasets_names": ["coco", "lvis"], "codetr_datasets_root": str(self.root), "codetr_datasets_subset": 0,
             "codetr_datasets_keep_archives": False, "codetr_datasets_existing": [], "codetr_datasets_decode": "sample",
         }
         self.apt: dict[str, str | None] = {"aria2": "1", "ca-certificates": "1", "python3-pil": "1"}
-        # The pictures are no JPEGs, so nothing decodes them; tests of decoding give one.
+        # The images are no JPEGs, so nothing decodes them; tests of decoding give one.
         self.decoders: list[str] = []
 
     def archive(self, name: str, members: dict[str, bytes], found: dict[str, int]) -> None:
@@ -77,26 +77,26 @@ class Lab:
         host = Host()
         disks = {str(self.root): {"self": host.lstat(str(self.root)), "room": {"read_only": False}}}
         owner = {"name": "me", "uid": os.getuid(), "gid": os.getgid(), "group": "me", "home": "/home/me"}
-        seen = probing.probe(host, datasets.ask(self.wishes, ctx))
+        seen = probing.probe(host, datasets.ask(self.config, ctx))
         return {"datasets": seen, "apt": self.apt, "user": {"owner": owner}, "disks": disks, "receipts": {}}
 
     def context(self) -> Context:
         return Context(prefix="/opt/codetr", user="me", group="me", home="/home/me", stack={"name": "cpu"}, artifacts=self.records,
                        earlier={"env": Stage("env", params={"python": "/opt/codetr/env/bin/python"})})
 
-    def plan(self, **wishes: Any) -> Stage:
-        self.wishes.update({f"codetr_datasets_{key}": value for key, value in wishes.items()})
-        return datasets.plan(self.state(), self.wishes, self.context())
+    def plan(self, **config: Any) -> Stage:
+        self.config.update({f"codetr_datasets_{key}": value for key, value in config.items()})
+        return datasets.plan(self.state(), self.config, self.context())
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """What the job that tasks/start.yml starts does."""
         assert stage.problems == []
-        return run(self.wish(stage))
+        return run(self.options(stage))
 
-    def wish(self, stage: Stage) -> Wish:
+    def options(self, stage: Stage) -> Options:
         """The job's arguments as tasks/start.yml gives them."""
         params = stage.params
-        return Wish(
+        return Options(
             root=params["root"], parts=params["parts"], choice=params["choice"] or None, links=params["links"],
             keep_archives=params["keep_archives"], decode=params["decode"], decoders=self.decoders, transfer=Transfer(),
             progress=params["progress"],
@@ -104,7 +104,7 @@ class Lab:
 
     def extracted(self, stage: Stage) -> None:
         """Only what comes before validating: the job was cut off there."""
-        pipeline.run(running.works(self.wish(stage), stage.params["parts"]))
+        pipeline.run(running.works(self.options(stage), stage.params["parts"]))
 
     @staticmethod
     def words(stage: Stage) -> dict[str, str]:

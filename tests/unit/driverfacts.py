@@ -1,12 +1,14 @@
-"""States of hosts with GPUs for tests: distributions, cards, kernels, drivers of any branch from any source."""
+"""States of hosts with GPUs for tests: distributions, gpus, kernels, drivers of any branch from any source."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build, nvidia_driver, stack
-from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Stage
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import plan as nvidia_driver
+from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stack
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Stage
 from hostfacts import bare, known, plan, wanted
 
 SYSTEMS = {
@@ -53,7 +55,7 @@ CARDS = {
     "RTX PRO 6000": ("2bb1", "12.0", 570, 9999),
 }
 NEW_KERNEL = "6.19.3-amd64"  # newer than any driver here was tested with
-WISHES: dict[str, dict[str, Any]] = {}
+CONFIGS: dict[str, dict[str, Any]] = {}
 BARE: dict[str, Any] = {}
 VERSIONS = {
     390: "390.157", 450: "450.248.02", 470: "470.256.02", 535: "535.261.03", 550: "550.163.01", 570: "570.172.08",
@@ -91,20 +93,20 @@ def package(version: str, origin: str = "distribution", **more: Any) -> dict[str
 
 def gpu_host(
     system: str = "debian12",
-    cards: list[str] | None = None,
-    wished: dict[str, Any] | None = None,
+    gpus: list[str] | None = None,
+    config: dict[str, Any] | None = None,
     driver: int | None = None,
     whose: str = "distribution",
     extra_kernel: str | None = None,
 ) -> dict[str, Any]:
     """A virtual machine with GPUs, its own kernel, apt sources, and a driver that works when one is named."""
     id_, version, codename, release, flavour = SYSTEMS[system]
-    if wished is None and not BARE:
+    if config is None and not BARE:
         BARE.update(bare(wanted()))
-    state = copy.deepcopy(BARE if wished is None else bare(wished))
+    state = copy.deepcopy(BARE if config is None else bare(config))
     state["os"].update(id=id_, version=version, codename=codename, name=f"{id_.capitalize()} {version} ({codename})")
     state["machine"]["kernel"] = release
-    state["gpus"] = [card(CARDS[name][0], f"0000:00:{30 + number:02x}.0") for number, name in enumerate(cards or [])]
+    state["gpus"] = [card(CARDS[name][0], f"0000:00:{30 + number:02x}.0") for number, name in enumerate(gpus or [])]
     here = state["nvidia_driver"]
     releases = [release, *([extra_kernel] if extra_kernel else [])]
     here["kernels"] = kernels(*releases, flavour=flavour)
@@ -141,19 +143,19 @@ def bring(state: dict[str, Any], version: str, whose: str, releases: list[str]) 
     }
 
 
-def driver_plan(state: dict[str, Any], **wishes: Any) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, str]]]:
+def driver_plan(state: dict[str, Any], **config: Any) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, str]]]:
     """The plan, its stage for the driver, and what keeps driver and stack from being touched."""
-    made = plan(state, wanted(**wishes))
+    made = plan(state, wanted(**config))
     problems = [item for item in made["problems"] if item["stage"] in ("nvidia_driver", "preflight", "stack")]
     return made, made["stages"]["nvidia_driver"], problems
 
 
-def driver_stage(state: dict[str, Any], **wishes: Any) -> tuple[Stage, list[dict[str, str]]]:
+def driver_stage(state: dict[str, Any], **given: Any) -> tuple[Stage, list[dict[str, str]]]:
     """Stack and driver alone, for tables of many thousands of hosts: the stage, and all that stands against the two."""
-    wished = WISHES.setdefault(repr(sorted(wishes.items())), wanted(**wishes))
-    catalog = known(wished)
-    name, _, problems = stack.choose(state, wished, catalog)
-    cards = stack.considered(state, wished, catalog)
-    ctx = build.context(wished, catalog, name, state["user"]["owner"], cards, stack.no_gpu(state), bool(problems))
-    stage = nvidia_driver.plan(state, wished, ctx)
+    config = CONFIGS.setdefault(repr(sorted(given.items())), wanted(**given))
+    catalog = known(config)
+    name, _, problems = stack.choose(state, config, catalog)
+    gpus = stack.considered(state, config, catalog)
+    ctx = planner.context(config, catalog, name, state["user"]["owner"], gpus, stack.no_gpu(state), bool(problems))
+    stage = nvidia_driver.plan(state, config, ctx)
     return stage, [*problems, *stage.problems]

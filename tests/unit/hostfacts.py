@@ -1,4 +1,4 @@
-"""States and wishes for tests: a bare Debian 12 host, and the same host with everything in place."""
+"""States and config for tests: a bare Debian 12 host, and the same host with everything in place."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ import copy
 import json
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build, miniconda, repo
-from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, wishes
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.miniconda import plan as miniconda
+from ansible_collections.codetr.provision.plugins.module_utils.repo import plan as repo
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, options
 
 GB = 10**9
 READ: dict[str, dict[str, Any]] = {}
 
 
 def wanted(**given: Any) -> dict[str, Any]:
-    """All wishes, with those given set."""
-    return wishes.coerce(given)
+    """All config, with those given set."""
+    return options.coerce(given)
 
 
-def known(wished: dict[str, Any]) -> dict[str, Any]:
+def known(config: dict[str, Any]) -> dict[str, Any]:
     """The catalog, with no wheel cached unless a test says so."""
     # Files are read once for all plans that ask for the same ones; thousands of plans are made.
-    asked = json.dumps([wished[name] for name in ("provision_artifacts", "provision_mirror", "codetr_repo_edits", "codetr_repo_commit")])
+    asked = json.dumps([config[name] for name in ("provision_artifacts", "provision_mirror", "codetr_repo_edits", "codetr_repo_commit")])
     if asked not in READ:
-        READ[asked] = catalog.load(wished)
+        READ[asked] = catalog.load(config)
     return {**READ[asked], "wheels": {}, "pip_index": "http://index.test/simple"}
 
 
-def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+def bare(config: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """The state of a fresh Debian 12 VM with 4 processors, 16 GB of memory and 100 GB of disk."""
-    wished = wished or wanted()
-    asked = build.questions(wished, known(wished))
+    config = config or wanted()
+    asked = planner.questions(config, known(config))
     room = {"total": 200 * GB, "free": 100 * GB, "read_only": False, "device": 1}
     state: dict[str, Any] = {
         "user": {
             "login": "me",
             "uid": 1000,
             "owner": {
-                "name": wished["provision_user"] or "me",
+                "name": config["provision_user"] or "me",
                 "exists": True,
                 "uid": 1000,
                 "gid": 1000,
@@ -80,8 +82,11 @@ def bare(wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
         "packages": {"site": None, "dists": {}, "editable": {}, "folders": [], "conda": {}},
         "repo": {"dest": None, "empty": True, "git": False, "commit": None, "origin": None, "changed": [], "files": {}},
     }
-    from ansible_collections.codetr.provision.plugins.module_utils.probe import datasets, nvidia_driver, toolkit, workspace
-    from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+    from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit
+    from ansible_collections.codetr.provision.plugins.module_utils.datasets import probe as datasets
+    from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+    from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
+    from ansible_collections.codetr.provision.plugins.module_utils.workspace import probe as workspace
 
     nothing = Host("/nonexistent", {"commands": {}, "readings": {}})
     state["cuda_toolkit"] = toolkit.probe(nothing, asked["cuda_toolkit"])
@@ -102,11 +107,11 @@ def directory() -> dict[str, Any]:
     return {"type": "dir", "mode": 0o755, "uid": 1000, "gid": 1000, "size": 4096, "mtime": 1, "target": None}
 
 
-def provisioned(wished: dict[str, Any] | None = None) -> dict[str, Any]:
+def provisioned(config: dict[str, Any] | None = None) -> dict[str, Any]:
     """The state after conda, env, packages and repository were installed (data and workspace are tested on their own)."""
-    wished = wished or wanted()
-    state = copy.deepcopy(bare(wished))
-    have = known(wished)
+    config = config or wanted()
+    state = copy.deepcopy(bare(config))
+    have = known(config)
     stack = have["stacks"]["cpu"]
     for disk in state["disks"].values():
         disk.update(self=directory(), resolves=True)
@@ -115,12 +120,12 @@ def provisioned(wished: dict[str, Any] | None = None) -> dict[str, Any]:
         "prefix": directory(),
         "empty": False,
         "conda": "24.11.1",
-        "condarc": miniconda.condarc(wished),
+        "condarc": miniconda.condarc(config),
         "shell_init": False,
     }
     state["env"] = {"prefix": directory(), "empty": False, "kind": "conda", "python": "3.10.13", "base": None}
-    ctx = build.context(wished, have, "cpu", state["user"]["owner"])
-    dest = repo.dest_of(wished, ctx)
+    ctx = planner.context(config, have, "cpu", state["user"]["owner"])
+    dest = repo.dest_of(config, ctx)
     state["packages"] = {
         "site": "/x",
         "dists": {**have["locks"]["cpu-py310"]["pins"], "mmcv-full": stack["mmcv"]["version"]},
@@ -130,23 +135,23 @@ def provisioned(wished: dict[str, Any] | None = None) -> dict[str, Any]:
     }
     files = {
         path: {"sha256": entry["sha256_after"], "find": [0] * len(entry["edits"]), "replace": [edit["count"] for edit in entry["edits"]]}
-        for path, entry in repo.entries(ctx, repo.groups_wanted(wished, ctx)).items()
+        for path, entry in repo.entries(ctx, repo.groups_wanted(config, ctx)).items()
     }
     state["repo"] = {
         "dest": directory(),
         "empty": False,
         "git": True,
-        "commit": wished["codetr_repo_commit"],
-        "origin": wished["codetr_repo_url"],
+        "commit": config["codetr_repo_commit"],
+        "origin": config["codetr_repo_url"],
         "changed": sorted(files),
         "files": files,
     }
     return state
 
 
-def plan(state: dict[str, Any], wished: dict[str, Any] | None = None, **catalog_changes: Any) -> dict[str, Any]:
+def plan(state: dict[str, Any], config: dict[str, Any] | None = None, **catalog_changes: Any) -> dict[str, Any]:
     """Plan a state. Problems of the data and of the workspace are left out: their own tests make the states for them."""
-    wished = wished or wanted()
-    made = build.build(state, wished, {**known(wished), **catalog_changes})
+    config = config or wanted()
+    made = planner.build(state, config, {**known(config), **catalog_changes})
     made["problems"] = [problem for problem in made["problems"] if problem["stage"] not in ("datasets", "workspace")]
     return made

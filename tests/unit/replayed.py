@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build
-from ansible_collections.codetr.provision.plugins.module_utils.probe import capture
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.host import capture
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from ansible_collections.codetr.provision.plugins.modules.codetr_probe import look
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
 from hostfacts import known, wanted
@@ -49,7 +49,7 @@ def names() -> list[str]:
 def read(name: str) -> dict[str, Any]:
     """A host's file over its distribution's over what all have, as one capture.
 
-    Beside that of a capture it has ``complaint`` with ``urls`` of threads, or ``situation`` where no thread is about it, ``wishes``, and
+    Beside that of a capture it has ``complaint`` with ``urls`` of threads, or ``situation`` where no thread is about it, ``config``, and
     ``expect``: ``{"stack", "action", "problems": how many, "says": [...], "says_not", "sets", "suite", "params"}``.
     """
     own = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
@@ -115,14 +115,14 @@ def _kernel(release: str, kernel: dict[str, Any]) -> dict[str, Any]:
 def plan(replay: dict[str, Any], folder: Path) -> tuple[dict[str, Any], AptHost]:
     """Unpack, probe and plan as a run would; ``--tags nvidia_driver,cuda_toolkit`` decides whose problems count."""
     host = AptHost(capture.unpack(replay, str(folder)), replay.get("policy", ""))
-    wished = wanted(**replay.get("wishes", {}))
-    catalog = known(wished)
-    state = look(host, build.questions(wished, catalog))
+    config = wanted(**replay.get("config", {}))
+    catalog = known(config)
+    state = look(host, planner.questions(config, catalog))
     # What travels from a host travels as JSON.
     state = json.loads(json.dumps(state))
     state["controller_epoch"] = replay["readings"]["epoch"]
     state["connection"] = replay.get("connection", "remote")
-    made = build.build(state, wished, catalog)
+    made = planner.build(state, config, catalog)
     made["problems"] = [item for item in made["problems"] if item["stage"] in STAGES]
     return made, host
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.probe import dpkg
+from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
 from ansible_collections.codetr.provision.plugins.modules import (
     codetr_apt_choose,
     codetr_apt_restore,
@@ -29,13 +29,13 @@ class Apt:
         self.asked.append(argv)
         return self.answers[argv[0]]
 
-    def judge(self, **more: Any) -> dict[str, Any]:
-        return codetr_apt_choose.judge({**SET, **more}, REPLACEABLE)
+    def evaluate(self, **more: Any) -> dict[str, Any]:
+        return codetr_apt_choose.evaluate({**SET, **more}, REPLACEABLE)
 
 
 def test_a_set_that_apt_can_install(monkeypatch: pytest.MonkeyPatch):
     apt = Apt(monkeypatch, NEW + UTILS + "Remv nvidia-dkms-450-server [450.1]\nConf nvidia-dkms-470-server (470.256.02 x)\n")
-    assert apt.judge(suite="jammy-backports") == {
+    assert apt.evaluate(suite="jammy-backports") == {
         "install": ["nvidia-dkms-470-server", "nvidia-utils-470-server"],
         "remove": ["nvidia-dkms-450-server"],
     }
@@ -47,7 +47,7 @@ def test_a_set_that_apt_cannot_install_with_apts_reasons(monkeypatch: pytest.Mon
         "Reading package lists...\nThe following packages have unmet dependencies:\n"
         " nvidia-dkms-470-server : Depends: nvidia-kernel-source-470 but it is not installable\nE: Unable to correct problems.\n"
     )
-    why = Apt(monkeypatch, said, rc=100).judge()["why"]
+    why = Apt(monkeypatch, said, rc=100).evaluate()["why"]
     assert why == "Unable to correct problems. nvidia-dkms-470-server : Depends: nvidia-kernel-source-470 but it is not installable"
 
 
@@ -63,18 +63,18 @@ def test_a_set_that_apt_cannot_install_with_apts_reasons(monkeypatch: pytest.Mon
     ],
 )
 def test_what_a_set_is_passed_over_for(monkeypatch: pytest.MonkeyPatch, simulation: str, held: str, version: str, why: str):
-    assert why in Apt(monkeypatch, simulation, held=held, version=version).judge()["why"]
+    assert why in Apt(monkeypatch, simulation, held=held, version=version).evaluate()["why"]
 
 
 def test_a_set_that_is_to_leave_the_driver_as_it_is(monkeypatch: pytest.MonkeyPatch):
     apt = Apt(monkeypatch, NEW + "Inst nvidia-utils-470-server [470.239.06-0ubuntu1] (470.256.02-0ubuntu0.22.04.1 x)\n")
-    assert "why" not in apt.judge()
-    assert apt.judge(leave=True)["why"] == "it would change what is there: nvidia-utils-470-server"
+    assert "why" not in apt.evaluate()
+    assert apt.evaluate(leave=True)["why"] == "it would change what is there: nvidia-utils-470-server"
 
 
 def test_held_packages_that_are_the_drivers_own_or_stay_are_no_reason(monkeypatch: pytest.MonkeyPatch):
     apt = Apt(monkeypatch, NEW + UTILS, held="nvidia-utils-470-server\nlinux-image-generic\n")
-    assert "why" not in apt.judge()
+    assert "why" not in apt.evaluate()
 
 
 def test_removal_refuses_a_record_that_cannot_be_true(monkeypatch: pytest.MonkeyPatch):

@@ -36,27 +36,27 @@ FOUND = {"a": b"near", "b": b"wide", "c": b"far"}
 
 
 def test_a_member_beyond_4_gb(tmp_path: Path, sparse: Path) -> None:
-    wish = order(tmp_path, sparse)
-    extract(wish)
-    assert files(Path(wish.dest)) == FOUND
+    option = order(tmp_path, sparse)
+    extract(option)
+    assert files(Path(option.dest)) == FOUND
 
 
 def test_the_walk_reads_wide_sizes_and_ends_at_a_hole(tmp_path: Path, sparse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "POLL_SECONDS", 0.001)
-    wish, size, part = order(tmp_path, sparse), sparse.stat().st_size, sparse.with_suffix(".part")
+    option, size, part = order(tmp_path, sparse), sparse.stat().st_size, sparse.with_suffix(".part")
 
     def script() -> object:
         sparse.rename(part)
-        for _ in wait_for(lambda: len(early(wish)) == 2):
+        for _ in wait_for(lambda: len(early(option)) == 2):
             yield size, "running"
         for _ in range(20):
             yield size, "running"
-        assert {path.name for path in early(wish)} == {"a", "b"}
+        assert {path.name for path in early(option)} == {"a", "b"}
         part.rename(sparse)
         yield size, "done"
 
-    extract(wish, growing=Arriving(part, script()))  # type: ignore[arg-type]
-    assert files(Path(wish.dest)) == FOUND
+    extract(option, growing=Arriving(part, script()))  # type: ignore[arg-type]
+    assert files(Path(option.dest)) == FOUND
 
 
 @pytest.mark.parametrize("growing", [False, True])
@@ -70,17 +70,17 @@ def test_more_members_than_16_bits_count(tmp_path: Path, monkeypatch: pytest.Mon
     src = tmp_path / "many.zip"
     src.write_bytes(body.getvalue())
     assert b"PK\6\6" in body.getvalue()[-200:]
-    wish, part = order(tmp_path, src), src.with_suffix(".part")
+    option, part = order(tmp_path, src), src.with_suffix(".part")
 
     def script() -> object:
         src.rename(part)
-        for _ in wait_for(lambda: len(early(wish)) >= kept):
+        for _ in wait_for(lambda: len(early(option)) >= kept):
             yield len(body.getvalue()), "running"
         part.rename(src)
         yield len(body.getvalue()), "done"
 
-    extract(wish, growing=Arriving(part, script()) if growing else None)  # type: ignore[arg-type]
-    assert files(Path(wish.dest)) == {str(k): b"%d" % k for k in range(0, number, number // kept)}
+    extract(option, growing=Arriving(part, script()) if growing else None)  # type: ignore[arg-type]
+    assert files(Path(option.dest)) == {str(k): b"%d" % k for k in range(0, number, number // kept)}
 
 
 def header(size: int, packed: int, extra: bytes) -> bytes:

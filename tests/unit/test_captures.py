@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build
-from ansible_collections.codetr.provision.plugins.module_utils.probe import capture
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.host import capture
 from ansible_collections.codetr.provision.plugins.modules.codetr_probe import look
 from ansible_collections.codetr.provision.plugins.plugin_utils import status
 from hostfacts import known, wanted
@@ -22,12 +22,12 @@ def captured() -> dict[str, Any]:
     return dict(json.loads(H200.read_text()))
 
 
-def planned(captured: dict[str, Any], folder: Path, **wishes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    wished = wanted(**wishes)
-    catalog = known(wished)
-    state = look(capture.unpack(captured, str(folder)), build.questions(wished, catalog), deep=True)
+def planned(captured: dict[str, Any], folder: Path, **given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    config = wanted(**given)
+    catalog = known(config)
+    state = look(capture.unpack(captured, str(folder)), planner.questions(config, catalog), deep=True)
     state["controller_epoch"] = captured["readings"]["epoch"]
-    return state, build.build(state, wished, catalog)
+    return state, planner.build(state, config, catalog)
 
 
 def test_the_driver_stays_and_modern_is_chosen(captured: dict[str, Any], tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_the_toolkit_that_is_there_is_seen_and_the_one_for_compatibility_is_no_d
     assert state["nvidia_driver"]["packages"] == {}
 
 
-@pytest.mark.parametrize(("wishes", "part"), [
+@pytest.mark.parametrize(("config", "part"), [
     ({"codetr_stack": "cu113"}, "Stack cu113 has no code for NVIDIA H200"),
     ({"nvidia_driver_branch": "470", "nvidia_driver_replace": True}, "a driver is never downgraded"),
 ])  # fmt: skip
-def test_what_would_harm_it_is_refused(captured: dict[str, Any], tmp_path: Path, wishes: dict[str, Any], part: str) -> None:
-    _, made = planned(captured, tmp_path, **wishes)
-    assert any(part in item["what"] for item in made["problems"])
+def test_what_would_harm_it_is_refused(captured: dict[str, Any], tmp_path: Path, config: dict[str, Any], part: str) -> None:
+    _, made = planned(captured, tmp_path, **config)
+    assert any(part in item["message"] for item in made["problems"])
 
 
 def test_its_status_for_people(captured: dict[str, Any], tmp_path: Path) -> None:

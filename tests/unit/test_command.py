@@ -47,11 +47,11 @@ def test_a_log_is_never_written_through_a_link(tmp_path: Path) -> None:
 def test_a_command_that_something_else_stands_in_the_way_of_is_run_again(tmp_path: Path) -> None:
     mark = tmp_path / "tried"
     script = f"test -e {mark} && echo done && exit 0; touch {mark}; echo 'E: Could not get lock'; exit 100"
-    assert run("sh", "-c", script, again_on="No space left")["rc"] == 100
+    assert run("sh", "-c", script, retry_on="No space left")["rc"] == 100
     mark.unlink()
-    assert run("sh", "-c", script, again_on="Could not get lock", again_for=0)["rc"] == 100
+    assert run("sh", "-c", script, retry_on="Could not get lock", retry_timeout=0)["rc"] == 100
     mark.unlink()
-    assert run("sh", "-c", script, again_on="Could not get lock")["tail"][-1] == "done"
+    assert run("sh", "-c", script, retry_on="Could not get lock")["tail"][-1] == "done"
 
 
 def test_a_log_is_of_the_last_run_only(tmp_path: Path) -> None:

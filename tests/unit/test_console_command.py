@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build
+from ansible_collections.codetr.provision.plugins.module_utils import planner
 from rich.console import Console
 
 from codetr_provision import cli, redact, wording
@@ -28,7 +28,7 @@ PLUGINS = {
     "codetr_wait": """from ansible.utils.display import Display
         Display().display('codetr-progress {"host": "one", "label": "ops", "done": 1, "total": 2}')
         return {"changed": True}""",
-    "codetr_settle": 'return {"changed": True, "settled": self._task.args["stage"]}',
+    "codetr_confirm": 'return {"changed": True, "confirmed": self._task.args["stage"]}',
 }
 SITE = """
 - name: Provision
@@ -47,7 +47,7 @@ SITE = """
         msg: The disk is full. Free 4 GB.
       when: inventory_hostname == bad | default('')
     - name: Settle
-      codetr.provision.codetr_settle:
+      codetr.provision.codetr_confirm:
         stage: env
 """
 VERIFY = """
@@ -230,7 +230,7 @@ def test_seconds(value: float, shown: str) -> None:
 
 
 def test_name_of_every_stage_leaves_a_gap() -> None:
-    for name in ("plan", *build.STAGES, "recheck"):
+    for name in ("plan", *planner.STAGES, "recheck"):
         for check, action in ((False, "skip"), (True, "replace")):
             line = _stage_line(StageResult(name, action, todo=True, status="done", seconds=5400), check).plain
             assert line.split(maxsplit=1)[0] == name and "  1 h 30 min" in line, line

@@ -51,7 +51,7 @@ def test_stages_of_two_hosts() -> None:
 def test_seconds_are_those_between_the_stage_and_its_last_task() -> None:
     host = next(host for host in reduce_events(events("two-hosts")).hosts if host.name == "gpu-a")
     seconds = {one.stage: one.seconds for one in host.stages}
-    # From the recording: codetr_stage of miniconda began at 51.957, codetr_settle answered at 53.945; packages 55.769 to 61.720.
+    # From the recording: codetr_stage of miniconda began at 51.957, codetr_confirm answered at 53.945; packages 55.769 to 61.720.
     assert seconds["miniconda"] == pytest.approx(1.99, abs=0.02)
     assert seconds["packages"] == pytest.approx(5.95, abs=0.02)
 
@@ -134,7 +134,7 @@ def test_plan_that_fails_shows_as_a_failed_stage(before: list[str], named: str) 
 
 
 def test_problems_of_the_plan_make_a_host_fail() -> None:
-    plan = {"stack": "cpu", "stages": {}, "problems": [{"what": "The disk is full.", "way_out": "Free 4 GB."}]}
+    plan = {"stack": "cpu", "stages": {}, "problems": [{"message": "The disk is full.", "fix": "Free 4 GB."}]}
     host = feed(result("runner_on_ok", resolved_action="codetr.provision.codetr_plan", res={"plan": plan})).run.hosts[0]
     assert host.problems == ["The disk is full. Free 4 GB."] and not host.good
 

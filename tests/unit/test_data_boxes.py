@@ -1,4 +1,4 @@
-"""Where boxes and labels go on a picture: pure geometry, in pixels of the original picture."""
+"""Where boxes and labels go on an image: pure geometry, in pixels of the original image."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_small_boxes_are_drawn_over_large_ones() -> None:
 
 
 @pytest.mark.parametrize(("size", "unit"), [((640, 480), 2), ((320, 240), 1), ((3200, 2400), 10), ((480, 640), 640 / 240), ((640, 100), 2)])
-def test_lines_and_letters_look_the_same_whatever_the_size_of_the_picture(size: tuple[int, int], unit: float) -> None:
+def test_lines_and_letters_look_the_same_whatever_the_size_of_the_image(size: tuple[int, int], unit: float) -> None:
     drawing = draw(*size, [(0, 0, size[0], size[1], "cat")])
     assert drawing.line == pytest.approx(boxes.LINE * unit)
     assert drawing.letters == pytest.approx(boxes.LETTERS * unit)

@@ -33,7 +33,7 @@ def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
         root=NASTY, at=quote, checks=[{"name": NASTY, "status": NASTY, "detail": NASTY}], files=[{**FILE, "name": NASTY}],
         folders=[{"name": NASTY, "images": 1, "bytes": 1, "source": NASTY, "path": NASTY}],
         classes={"coco": [[NASTY, 5]], "lvis": [[quote, 5]]},
-        samples=[{**SAMPLE, "picture": quote, "boxes": [[0, 0, 300, 300, NASTY], [0, 0, 90, 90, quote]]}],
+        samples=[{**SAMPLE, "image": quote, "boxes": [[0, 0, 300, 300, NASTY], [0, 0, 90, 90, quote]]}],
     )
     first, text = pages(collected(tmp_path, nasty), tmp_path)
     for page in (first, text):
@@ -54,7 +54,7 @@ def test_thousands_of_samples_and_classes_do_not_swell_the_page(tmp_path: Path) 
     assert run.errors == []
     _, text = pages(run, tmp_path)
     assert text.count("<svg") == data_page.MOST_SAMPLES and len(text) < 300_000
-    assert "1,488 more pictures of COCO are not shown." in text
+    assert "1,488 more images of COCO are not shown." in text
     assert len(charts(text)[0]) == 100 and "9,000 classes in all, 100 of them shown." in text
 
 

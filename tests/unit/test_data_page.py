@@ -15,7 +15,7 @@ from codetr_provision import cli, data_page, report, summary
 from codetr_provision.model import RunResult
 
 SAMPLE = {
-    "set": "coco", "file": "data-coco-01.jpg", "picture": "train2017/000000000009.jpg", "width": 640, "height": 480,
+    "set": "coco", "file": "data-coco-01.jpg", "image": "train2017/000000000009.jpg", "width": 640, "height": 480,
     "boxes": [[100.5, 200, 50, 60.25, "person"], [-10, 0, 30, 20, "dog"], [800, 0, 5, 5, "dog"]],
 }  # fmt: skip
 FILE = {"name": "x.json", "images": 5000, "annotations": 25014, "categories": None, "bytes": 2**21, "invalid_boxes": 0}
@@ -37,7 +37,7 @@ def told(**change: Any) -> dict[str, Any]:
             {**FILE, "name": "captions_val2017.json"},
         ],
         "classes": {"coco": coco, "lvis": lvis},
-        "checks": [{"name": "every picture", "status": "ok", "detail": "all there"}, {"name": "hashes", "status": "skipped", "detail": ""}],
+        "checks": [{"name": "every image", "status": "ok", "detail": "all there"}, {"name": "hashes", "status": "skipped", "detail": ""}],
         "samples": [SAMPLE, {**SAMPLE, "set": "lvis", "file": "data-lvis-01.jpg"}],
         **change,
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_the_page_has_everything_and_loads_nothing(tmp_path: Path) -> None:
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in text and "prefers-color-scheme" in text
     said = spoken(text)
     for wanted in (
-        "every picture ok all there hashes skipped", "train2017 118,287 19.00 GiB archive /data/coco/train2017",
+        "every image ok all there hashes skipped", "train2017 118,287 19.00 GiB archive /data/coco/train2017",
         "instances_train2017.json 5,000 860,001 80 2 256.0 MiB", "captions_val2017.json 5,000 25,014 0 2.0 MiB", "/data Looked at",
     ):  # fmt: skip
         assert wanted in said
@@ -85,11 +85,11 @@ def test_the_page_has_everything_and_loads_nothing(tmp_path: Path) -> None:
 def test_boxes_are_drawn_in_pixels_of_the_original(tmp_path: Path) -> None:
     _, text = pages(collected(tmp_path, told()), tmp_path)
     svg = text[text.index("<svg"):text.index("</svg>")]
-    assert 'viewBox="0 0 640 480" role="img" aria-label="COCO picture train2017/000000000009.jpg, boxes: 1 person, 1 dog"' in svg
+    assert 'viewBox="0 0 640 480" role="img" aria-label="COCO image train2017/000000000009.jpg, boxes: 1 person, 1 dog"' in svg
     assert re.search(r'<image [^>]*width="640" height="480" preserveAspectRatio="none"/>', svg)
     assert '<rect x="100.5" y="200" width="50" height="60.25" stroke="#ffd92f"' in svg and "<title>person</title>" in svg
     assert '<rect x="0" y="0" width="20" height="20"' in svg and ">dog</text>" in svg
-    assert "person 1 dog 1 1 box outside of the picture or without a size, not drawn." in spoken(text)
+    assert "person 1 dog 1 1 box outside of the image or without a size, not drawn." in spoken(text)
 
 
 def test_the_pages_lead_to_each_other(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_pages_lead_to_each_other(tmp_path: Path) -> None:
     (anchor,) = re.findall(r'href="data.html#([^"]+)"', first)
     assert f'id="{anchor}"' in text and '<a href="index.html">' in text
     assert (
-        "Data checked 123,287 pictures; 15,555,500 COCO annotations in 80 classes; 361,201 LVIS annotations in 1,203 classes; "
+        "Data checked 123,287 images; 15,555,500 COCO annotations in 80 classes; 361,201 LVIS annotations in 1,203 classes; "
         "1 check passed, 1 skipped."
     ) in spoken(first)
 
@@ -129,7 +129,7 @@ def test_stand_ins_are_marked(tmp_path: Path) -> None:
     assert "Stand-ins lie in place of the data sets on one:" in text
     # the host's sentence, two grids, two charts
     assert text.count('<span class="mark warn">stand-in</span>') == 5
-    assert "Data checked stand-in 123,287 pictures (a subset: at most 24 pictures of each folder);" in spoken(first)
+    assert "Data checked stand-in 123,287 images (a subset: at most 24 images of each folder);" in spoken(first)
 
 
 def test_stand_ins_that_are_named_already_are_not_named_twice(tmp_path: Path) -> None:
@@ -147,11 +147,11 @@ def test_real_data_has_no_such_mark(tmp_path: Path) -> None:
 
 
 def test_a_check_that_failed_fails_the_run(tmp_path: Path) -> None:
-    checks = [{"name": "every picture", "status": "failed", "detail": "3 are missing"}, {"name": "counts", "status": "ok", "detail": ""}]
+    checks = [{"name": "every image", "status": "failed", "detail": "3 are missing"}, {"name": "counts", "status": "ok", "detail": ""}]
     run = collected(tmp_path, told(checks=checks))
     first, text = pages(run, tmp_path)
-    assert run.exit_code == 1 and ("one, data, check every picture", "3 are missing") in list(summary.troubles(run))
-    assert "1 of 2 checks failed: every picture." in spoken(first) and "Data failed" in spoken(text)
+    assert run.exit_code == 1 and ("one, data, check every image", "3 are missing") in list(summary.troubles(run))
+    assert "1 of 2 checks failed: every image." in spoken(first) and "Data failed" in spoken(text)
     assert "Put the data in order on one" in " ".join(summary.next_steps(run))
 
 
@@ -201,7 +201,7 @@ def test_classes_are_put_in_order(tmp_path: Path) -> None:
 def test_a_sample_without_thumbnail_still_has_its_boxes(tmp_path: Path) -> None:
     sample = {key: value for key, value in SAMPLE.items() if key != "file"}
     _, text = pages(collected(tmp_path, told(samples=[sample])), tmp_path)
-    assert "<image" not in text and "There is no thumbnail of this picture." in text and ">person</text>" in text
+    assert "<image" not in text and "There is no thumbnail of this image." in text and ">person</text>" in text
 
 
 def test_a_thumbnail_that_is_too_large_is_left_out(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, decode
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.decode import Decoded, Job
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import check, decode
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.decode import Decoded, Job
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
 from killed import child_ends
 from PIL import Image
 
@@ -91,7 +91,7 @@ def test_names_may_have_any_character(tmp_path: Path) -> None:
     assert faults(*map(job, paths)) == {}
 
 
-def test_thumbnails_are_small_jpegs_of_the_whole_picture(tmp_path: Path) -> None:
+def test_thumbnails_are_small_jpegs_of_the_whole_image(tmp_path: Path) -> None:
     sources = {"wide.jpg": ("CMYK", (1000, 500)), "tall.jpg": ("L", (300, 900)), "tiny.jpg": ("RGB", (20, 10))}
     small = tmp_path / "small"
     small.mkdir()
@@ -101,9 +101,9 @@ def test_thumbnails_are_small_jpegs_of_the_whole_picture(tmp_path: Path) -> None
     assert found.sizes == {"wide.jpg": (1000, 500), "tall.jpg": (300, 900), "tiny.jpg": (20, 10)}
     sizes = {}
     for path in small.iterdir():
-        with Image.open(path) as picture:
-            assert (picture.format, picture.mode) == ("JPEG", "RGB")
-            sizes[path.name] = picture.size
+        with Image.open(path) as image:
+            assert (image.format, image.mode) == ("JPEG", "RGB")
+            sizes[path.name] = image.size
     assert sizes == {"wide.jpg": (480, 240), "tall.jpg": (300, 900), "tiny.jpg": (20, 10)}
 
 
@@ -213,7 +213,7 @@ def test_a_decoder_that_is_dead_before_it_is_asked_has_no_answer(monkeypatch: py
 def test_a_decoder_ends_when_the_process_that_asked_is_killed() -> None:
     assert child_ends(
         "import time\n"
-        "from ansible_collections.codetr.provision.plugins.module_utils.dataset import decode\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.datasets import decode\n"
         "print(decode._Decoder(sys.executable)._process.pid, flush=True); time.sleep(600)"
     )
 
@@ -229,7 +229,7 @@ def test_it_works_from_an_archive_in_an_interpreter_without_pil(tmp_path: Path) 
     broken.touch()
     text = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from ansible_collections.codetr.provision.plugins.module_utils.dataset.decode import Job, decode, decoder\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.datasets.decode import Job, decode, decoder\n"
         "assert 'PIL' not in sys.modules\n"
         "print(decode(decoder([sys.argv[2]]), [Job('x', sys.argv[3])], lambda done: None).faults)"
     )
@@ -238,8 +238,8 @@ def test_it_works_from_an_archive_in_an_interpreter_without_pil(tmp_path: Path) 
 
 
 def test_damaged_images_are_refused_by_name() -> None:
-    check.judge_decoded(Decoded(looked=400), "/d")
+    check.check_decoded(Decoded(looked=400), "/d")
     damaged = Decoded(looked=400, faults={"val2017/b.jpg": "is empty", "train2017/c.jpg": "is no image"})
     said = r"2 of 400 images below /d/coco that were looked at are damaged: train2017/c\.jpg is no image\. Move the folder"
     with pytest.raises(DatasetRefused, match=said):
-        check.judge_decoded(damaged, "/d")
+        check.check_decoded(damaged, "/d")

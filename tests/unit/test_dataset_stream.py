@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import stream
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.stream import Document
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import stream
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.stream import Document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

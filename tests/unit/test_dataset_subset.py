@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import stream, subset, survey
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import stream, subset, survey
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
 
 TRAIN = [f"train2017/{number:012}.jpg" for number in range(100, 120)]
 VAL = [f"val2017/{number:012}.jpg" for number in range(500, 510)]
 
 
-def number(picture: str) -> int:
-    return int(picture[-16:-4])
+def number(image: str) -> int:
+    return int(image[-16:-4])
 
 
-def document(pictures: list[str]) -> dict[str, Any]:
-    """Pictures whose number is divisible by three have no annotations."""
-    images = [{"id": number(one), "file_name": one.partition("/")[2], "coco_url": f"http://images.example.org/{one}"} for one in pictures]
+def document(names: list[str]) -> dict[str, Any]:
+    """Images whose number is divisible by three have no annotations."""
+    images = [{"id": number(one), "file_name": one.partition("/")[2], "coco_url": f"http://images.example.org/{one}"} for one in names]
     return {"images": images, "annotations": [{"image_id": image["id"]} for image in images if image["id"] % 3 for _ in (0, 1)]}
 
 
@@ -45,13 +45,13 @@ LVIS = {"lvis_v1_train": document(TRAIN[:12]), "lvis_v1_val": document(TRAIN[12:
 def test_hosts_that_have_a_subset_keep_it(
     tmp_path: Path, documents: dict[str, dict[str, Any]], size: int, train: list[int], val: list[int]
 ) -> None:
-    """These pictures were chosen by the first version: another choice would make every such host fetch its images again."""
+    """These images were chosen by the first version: another choice would make every such host fetch its images again."""
     chosen = subset.choose(outlines(tmp_path, documents), size)
     assert {folder: [int(name[:12]) for name in names] for folder, names in chosen.items()} == {"train2017": train, "val2017": val}
 
 
 def test_an_outline_says_which_pictures_have_annotations(tmp_path: Path) -> None:
-    assert outlines(tmp_path, COCO)["instances_val2017"] == {picture: number(picture) % 3 != 0 for picture in VAL}
+    assert outlines(tmp_path, COCO)["instances_val2017"] == {image: number(image) % 3 != 0 for image in VAL}
 
 
 WHOLE = {

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import summary
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.decode import Decoded
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import summary
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.decode import Decoded
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.survey import Survey
 from PIL import Image
 
 from codetr_provision.data_result import DataResult
@@ -19,8 +19,8 @@ from codetr_provision.model import load
 PYTHON = sys.executable
 
 
-def sample(picture: str, width: int = 640, height: int = 480) -> dict[str, Any]:
-    return {"picture": picture, "width": width, "height": height, "boxes": [[1, 2, 30, 40, "person"], [5, 6, 7, 8.5, "dog"]]}
+def sample(image: str, width: int = 640, height: int = 480) -> dict[str, Any]:
+    return {"image": image, "width": width, "height": height, "boxes": [[1, 2, 30, 40, "person"], [5, 6, 7, 8.5, "dog"]]}
 
 
 def surveyed(stem: str, *folders: str, **more: Any) -> Survey:
@@ -43,7 +43,7 @@ def everything() -> list[Survey]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A data root; each folder has four grey pictures of 600 x 300 pixels, one more is broken."""
+    """A data root; each folder has four grey images of 600 x 300 pixels, one more is broken."""
     for folder in ("train2017", "val2017"):
         (tmp_path / "coco" / folder).mkdir(parents=True)
         for number in range(4):
@@ -93,7 +93,7 @@ def test_the_report_can_read_it(everything: list[Survey], root: Path) -> None:
 
 def test_six_pictures_of_each_set_with_their_small_copies(everything: list[Survey], root: Path) -> None:
     found = summary.shown(str(root), everything, str(root / "new" / "small"), PYTHON)
-    assert [(one["set"], one["picture"]) for one in found] == [
+    assert [(one["set"], one["image"]) for one in found] == [
         *(("coco", f"train2017/{number}.jpg") for number in range(4)),
         *(("coco", f"val2017/{number}.jpg") for number in range(2)),
         *(("lvis", f"train2017/{number}.jpg") for number in (0, 1, 0, 1)),
@@ -105,9 +105,9 @@ def test_six_pictures_of_each_set_with_their_small_copies(everything: list[Surve
         *(f"data-lvis-{number:02}.jpg" for number in range(1, 6)), "",
     ]
     assert {path.name for path in (root / "new" / "small").iterdir()} == set(files) - {""}
-    with Image.open(root / "new" / "small" / "data-lvis-03.jpg") as picture:
-        assert picture.size == (480, 240)
-    # As the pictures are, where they can be read, and as the annotations say where not.
+    with Image.open(root / "new" / "small" / "data-lvis-03.jpg") as image:
+        assert image.size == (480, 240)
+    # As the images are, where they can be read, and as the annotations say where not.
     assert [(one["width"], one["height"]) for one in found] == [*[(600, 300)] * 5, (640, 480)] * 2
     assert found[0]["boxes"] == sample("x")["boxes"]
 
@@ -124,7 +124,7 @@ def test_without_a_decoder_there_are_samples_without_files(everything: list[Surv
 def test_a_subset_may_have_fewer(everything: list[Survey], root: Path) -> None:
     everything[2].samples = everything[2].samples[:1]
     found = summary.shown(str(root), everything[2:4], str(root / "small"), PYTHON)
-    assert [one["picture"] for one in found] == ["train2017/0.jpg", "val2017/0.jpg", "val2017/1.jpg"]
+    assert [one["image"] for one in found] == ["train2017/0.jpg", "val2017/0.jpg", "val2017/1.jpg"]
 
 
 def statuses(everything: list[Survey], counts: dict[str, Any], decoded: Decoded | None) -> dict[str, tuple[str, str]]:
@@ -156,9 +156,9 @@ def test_damaged_images_fail_their_check(everything: list[Survey]) -> None:
 
 
 def test_a_small_survey_has_all_that_a_summary_needs(everything: list[Survey]) -> None:
-    everything[0].pictures, everything[0].bare = {"val2017/0.jpg": [1, 2, 3]}, ["val2017/0.jpg"]
+    everything[0].image_table, everything[0].bare = {"val2017/0.jpg": [1, 2, 3]}, ["val2017/0.jpg"]
     small = [summary.small(found) for found in everything]
-    assert (small[0].pictures, small[0].bare) == ({}, [])
+    assert (small[0].image_table, small[0].bare) == ({}, [])
     assert summary.checks_of(small, {}, 24, None) == summary.checks_of(everything, {}, 24, None)
     whole, less = (summary.summary("/d", 0, False, FOLDERS, found, [], []) for found in (everything, small))
     assert {**whole, "at": ""} == {**less, "at": ""}

@@ -1,4 +1,4 @@
-"""One pass over an annotation file finds its numbers, pictures, classes and samples; what is not in order is refused by name."""
+"""One pass over an annotation file finds its numbers, images, classes and samples; what is not in order is refused by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import check, samples, survey, surveys
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.survey import Survey
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import check, samples, survey, surveys
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.survey import Survey
 from archive_lab import children
 from killed import child_ends
 
@@ -61,13 +61,13 @@ def test_all_numbers_of_a_file_whatever_the_order_of_its_lists(tmp_path: Path) -
     assert (found.bytes, found.mtime_ns) == (there.st_size, there.st_mtime_ns)
     assert facts(found) == {
         "stem": VAL, "images": 3, "annotations": 4, "categories": 2, "strays": 1, "invalid_boxes": 0,
-        "pictures": {f"val2017/{number:012}.jpg": [number, 640, 480] for number in (5, 6, 8)},
+        "image_table": {f"val2017/{number:012}.jpg": [number, 640, 480] for number in (5, 6, 8)},
         "bare": ["val2017/000000000008.jpg"],
         "classes": {"hot air balloon": 2, "person": 2},
         "samples": [
-            {"picture": "val2017/000000000005.jpg", "width": 640, "height": 480,
+            {"image": "val2017/000000000005.jpg", "width": 640, "height": 480,
              "boxes": [[10.0, 20.0, 30.5, 40.25, "hot air balloon"], [10.0, 20.0, 30.5, 40.25, "person"]]},
-            {"picture": "val2017/000000000006.jpg", "width": 640, "height": 480,
+            {"image": "val2017/000000000006.jpg", "width": 640, "height": 480,
              "boxes": [[10.0, 20.0, 30.5, 40.25, "hot air balloon"]]},
         ],
     }
@@ -88,7 +88,7 @@ def test_two_categories_of_one_name_are_one_class(tmp_path: Path) -> None:
 def test_lvis_says_the_folder_in_the_url(tmp_path: Path) -> None:
     both = [*images(5, folder="train2017"), *images(6)]
     found = surveyed(tmp_path, "lvis_v1_val", images=both, annotations=[box(5)], categories=CATEGORIES)
-    assert list(found.pictures) == ["train2017/000000000005.jpg", "val2017/000000000006.jpg"]
+    assert list(found.image_table) == ["train2017/000000000005.jpg", "val2017/000000000006.jpg"]
 
 
 def test_captions_have_no_boxes_and_no_categories(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_picture_of_unknown_size_has_no_outside(tmp_path: Path) -> None:
     for document in orders(images=[{"id": 5, "file_name": "5.jpg"}], annotations=[box(5, at=(0, 0, 9e9, 9e9))], categories=CATEGORIES):
         found = surveyed(tmp_path, VAL, **document)
         assert found.invalid_boxes == 0
-        assert found.pictures == {"val2017/5.jpg": [5, 0, 0]}
+        assert found.image_table == {"val2017/5.jpg": [5, 0, 0]}
 
 
 @pytest.mark.parametrize(("document", "said"), [
@@ -134,7 +134,7 @@ def test_what_is_no_annotation_file_is_refused(tmp_path: Path, document: dict[st
 
 
 def many(folder: str, first: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """200 pictures with 1, 2, 12 or 13 boxes each, all boxes different."""
+    """200 images with 1, 2, 12 or 13 boxes each, all boxes different."""
     found = images(*range(first, first + 200), folder=folder)
     boxes = [
         box(image["id"], at=(number, 1, 2, 3)) for number in range(13) for image in found if number < (1, 2, 12, 13)[image["id"] % 4]
@@ -146,14 +146,14 @@ def test_samples_are_few_whole_and_fit_to_be_shown(tmp_path: Path) -> None:
     (train, train_boxes), (val, val_boxes) = many("train2017", 1000), many("val2017", 5000)
     document = {"images": train + val, "annotations": train_boxes + val_boxes, "categories": CATEGORIES}
     found = surveyed(tmp_path, "lvis_v1_val", **document).samples
-    assert [sample["picture"].partition("/")[0] for sample in found] == ["train2017"] * samples.SAMPLES + ["val2017"] * samples.SAMPLES
+    assert [sample["image"].partition("/")[0] for sample in found] == ["train2017"] * samples.SAMPLES + ["val2017"] * samples.SAMPLES
     for sample in found:
-        number = int(sample["picture"][-16:-4])
+        number = int(sample["image"][-16:-4])
         assert number % 4 in (1, 2)
         assert sample["boxes"] == [[place, 1, 2, 3, "person"] for place in range(2 if number % 4 == 1 else 12)]
     backwards = {"annotations": [*reversed(val_boxes), *train_boxes], "images": val + train, "categories": CATEGORIES}
     again = surveyed(tmp_path, "lvis_v1_val", **backwards).samples
-    assert [sample["picture"] for sample in again] == [sample["picture"] for sample in found]
+    assert [sample["image"] for sample in again] == [sample["image"] for sample in found]
 
 
 def test_where_no_picture_fits_others_are_shown(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_survey_ends_when_the_process_that_asked_is_killed(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "pipe.json")
     assert child_ends(
         "import os\n"
-        "from ansible_collections.codetr.provision.plugins.module_utils.dataset import survey\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.datasets import survey\n"
         "told = lambda done, total: print(*open(f'/proc/self/task/{os.getpid()}/children'), flush=True)\n"
         f"survey.survey_all({{{str(tmp_path / 'pipe.json')!r}: {str(tmp_path / 'saved')!r}}}, told)"
     )
@@ -257,29 +257,29 @@ def test_a_file_that_is_missing_among_several_is_named(tmp_path: Path) -> None:
 
 
 def small_survey(stem: str = VAL, **more: Any) -> Survey:
-    pictures = {"val2017/a.jpg": [1, 640, 480], "train2017/b.jpg": [2, 640, 480]}
-    return Survey(stem=stem, bytes=9, mtime_ns=1, images=2, annotations=3, pictures=pictures, **more)
+    images = {"val2017/a.jpg": [1, 640, 480], "train2017/b.jpg": [2, 640, 480]}
+    return Survey(stem=stem, bytes=9, mtime_ns=1, images=2, annotations=3, image_table=images, **more)
 
 
 def test_numbers_are_compared_with_the_record(tmp_path: Path) -> None:
     counts = {"val2017_images": 2, "val2017_annotations": 3, "train2017_images": 77}
-    assert check.judge_numbers(small_survey(), "/d/x.json", counts) == {"images": 2, "annotations": 3}
-    assert check.judge_numbers(small_survey(), "/d/x.json", None) == {"images": 2, "annotations": 3}
+    assert check.check_numbers(small_survey(), "/d/x.json", counts) == {"images": 2, "annotations": 3}
+    assert check.check_numbers(small_survey(), "/d/x.json", None) == {"images": 2, "annotations": 3}
     with pytest.raises(DatasetRefused, match=r"/d/x\.json has 3 annotations where its record says 4\. Move /d/x\.json away"):
-        check.judge_numbers(small_survey(), "/d/x.json", {**counts, "val2017_annotations": 4})
+        check.check_numbers(small_survey(), "/d/x.json", {**counts, "val2017_annotations": 4})
     with pytest.raises(DatasetRefused, match="has 2 images where its record says 1"):
-        check.judge_numbers(small_survey("lvis_v1_val"), "/d/x.json", {"images": 1})
+        check.check_numbers(small_survey("lvis_v1_val"), "/d/x.json", {"images": 1})
 
 
 def test_every_picture_that_is_named_must_be_there() -> None:
     there = {"val2017": {"a.jpg", "more.jpg"}, "train2017": {"b.jpg"}}
-    check.judge_pictures(small_survey(), "/d/x.json", there, "/d")
+    check.check_images(small_survey(), "/d/x.json", there, "/d")
     with pytest.raises(DatasetRefused, match=r"/d/x\.json names 1 images that are not below /d/coco, the first is train2017/b\.jpg\."):
-        check.judge_pictures(small_survey(), "/d/x.json", {"val2017": {"a.jpg", "b.jpg"}, "train2017": set()}, "/d")
+        check.check_images(small_survey(), "/d/x.json", {"val2017": {"a.jpg", "b.jpg"}, "train2017": set()}, "/d")
     with pytest.raises(DatasetRefused, match=r"names 2 images .* the first is train2017/b\.jpg\."):
-        check.judge_pictures(small_survey(), "/d/x.json", {}, "/d")
+        check.check_images(small_survey(), "/d/x.json", {}, "/d")
     with pytest.raises(DatasetRefused, match=r"/d/x\.json has 2 annotations of images that it does not list\."):
-        check.judge_pictures(small_survey(strays=2), "/d/x.json", there, "/d")
+        check.check_images(small_survey(strays=2), "/d/x.json", there, "/d")
 
 
 def test_lvis_val_needs_both_links(tmp_path: Path) -> None:
@@ -292,10 +292,10 @@ def test_lvis_val_needs_both_links(tmp_path: Path) -> None:
     assert check.linked_folders(root) == {"val2017"}
     said = rf"/d/x\.json names images in train2017, and {root}/lvis_v1/train2017 leads to no folder\. Move away"
     with pytest.raises(DatasetRefused, match=said):
-        check.judge_links(small_survey("lvis_v1_val"), "/d/x.json", check.linked_folders(root), root)
+        check.check_links(small_survey("lvis_v1_val"), "/d/x.json", check.linked_folders(root), root)
     (tmp_path / "lvis_v1" / "train2017").unlink()
     (tmp_path / "lvis_v1" / "train2017").symlink_to("../coco/train2017")
-    check.judge_links(small_survey("lvis_v1_val"), "/d/x.json", check.linked_folders(root), root)
+    check.check_links(small_survey("lvis_v1_val"), "/d/x.json", check.linked_folders(root), root)
 
 
 def test_a_file_that_changed_since_it_was_surveyed_is_a_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The data sets from wish to layout: probe, plan and the modules' work, on tiny archives of the real shape."""
+"""The data sets from option to layout: probe, plan and the modules' work, on tiny archives of the real shape."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, pipeline
 from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import check
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import run, works
-from ansible_collections.codetr.provision.plugins.module_utils.plan import datasets
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import check
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import plan as datasets
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import run, works
 from datasets_lab import TRAIN, VAL, Lab
 
 
@@ -94,10 +94,10 @@ def test_a_subset_is_consistent_and_lvis_val_has_both_folders(lab: Lab, number: 
     assert stage.version == f"COCO 2017 ({number}+{number}, a subset), LVIS v1"
     lab.run(stage)
     for split in ("train2017", "val2017"):
-        pictures = names(lab.root / "coco" / split)
+        images = names(lab.root / "coco" / split)
         found = lab.json(f"coco/annotations/instances_{split}.json")
-        assert len(pictures) == number
-        assert {image["file_name"] for image in found["images"]} == pictures
+        assert len(images) == number
+        assert {image["file_name"] for image in found["images"]} == images
         assert {entry["image_id"] for entry in found["annotations"]} <= {image["id"] for image in found["images"]}
         assert found["categories"] == [{"id": 1, "name": "person"}]
     val = [image["coco_url"].split("/")[-2:] for image in lab.json("lvis_v1/annotations/lvis_v1_val.json")["images"]]
@@ -164,7 +164,7 @@ def test_foreign_data_that_is_not_whole_is_refused_and_left(lab: Lab) -> None:
     by_hand(lab)
     (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
     stage = lab.plan()
-    assert "was there before this project with 19 files, where 20 would be all of it" in stage.problems[0]["what"]
+    assert "was there before this project with 19 files, where 20 would be all of it" in stage.problems[0]["message"]
     assert lab.plan(subset=4).problems
 
 
@@ -172,13 +172,13 @@ def test_adopted_data_is_never_replaced(lab: Lab) -> None:
     by_hand(lab)
     lab.run(lab.plan())
     (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
-    what = lab.plan().problems[0]["what"]
+    what = lab.plan().problems[0]["message"]
     assert what.endswith(f"is damaged by now, and is not replaced (the first file that differs is {TRAIN[0]}).")
 
 
 def test_an_annotation_that_names_a_missing_image_is_refused(lab: Lab) -> None:
-    pictures = {f"val2017/{name}": b"x" for name in VAL[1:]}
-    lab.archive("coco-val2017", pictures, {"images": len(VAL) - 1})
+    images = {f"val2017/{name}": b"x" for name in VAL[1:]}
+    lab.archive("coco-val2017", images, {"images": len(VAL) - 1})
     with pytest.raises(DatasetRefused, match=rf"names 1 images that are not below .*, the first is val2017/{VAL[0]}"):
         lab.run(lab.plan())
     assert lab.plan().action == "repair"
@@ -216,22 +216,22 @@ def test_somebody_elses_annotations_in_the_folder_stay(lab: Lab) -> None:
 
 def test_a_folder_where_a_link_belongs_is_a_problem(lab: Lab) -> None:
     (lab.root / "lvis_v1" / "train2017").mkdir(parents=True)
-    assert "is not the link to ../coco/train2017" in lab.plan().problems[0]["what"]
+    assert "is not the link to ../coco/train2017" in lab.plan().problems[0]["message"]
 
 
-@pytest.mark.parametrize(("wish", "said"), [
+@pytest.mark.parametrize(("option", "said"), [
     ({"existing": ["/nowhere/at/all"]}, "There is no folder /nowhere/at/all, which codetr_datasets_existing names"),
     ({"subset": -1}, "codetr_datasets_subset is -1"),
     ({"root": "/"}, "codetr_datasets_root is '/'"),
     ({"root": "data"}, "codetr_datasets_root is 'data'"),
 ])
-def test_bad_wishes_are_problems(lab: Lab, wish: dict[str, Any], said: str) -> None:
-    assert said in lab.plan(**wish).problems[0]["what"]
+def test_bad_wishes_are_problems(lab: Lab, option: dict[str, Any], said: str) -> None:
+    assert said in lab.plan(**option).problems[0]["message"]
 
 
 def test_a_root_that_is_a_file_is_a_problem(lab: Lab) -> None:
     lab.root.write_text("")
-    assert "is no folder" in lab.plan().problems[0]["what"]
+    assert "is no folder" in lab.plan().problems[0]["message"]
 
 
 def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
@@ -247,7 +247,7 @@ def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
 
 def test_a_record_without_sha256_is_a_problem(lab: Lab) -> None:
     lab.records["coco-val2017"]["sha256"] = None
-    assert "has no URL or no sha256" in lab.plan().problems[0]["what"]
+    assert "has no URL or no sha256" in lab.plan().problems[0]["message"]
 
 
 def test_kept_archives_stay_and_others_go(lab: Lab) -> None:
@@ -272,14 +272,14 @@ def test_an_archive_without_what_it_is_for_is_refused(lab: Lab) -> None:
 
 
 def test_a_file_of_somebody_else_is_not_replaced(lab: Lab) -> None:
-    wish = lab.wish(lab.plan())
+    options = lab.options(lab.plan())
     mine = lab.root / "coco" / "annotations" / "captions_val2017.json"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    assert "has a captions_val2017.json that was not made by this project" in lab.plan().problems[0]["what"]
+    assert "has a captions_val2017.json that was not made by this project" in lab.plan().problems[0]["message"]
     # And where it came after the plan was made.
     with pytest.raises(DatasetRefused, match=r"captions_val2017\.json is there already and was not made by this project"):
-        run(wish)
+        run(options)
     assert mine.read_text() == "mine"
 
 
@@ -298,7 +298,8 @@ def test_files_that_would_be_lost_with_a_folder_are_named_before_anything_is_fet
     folder = lab.root / "coco" / "train2017"
     (folder / "mine.txt").write_text("mine")
     (folder / TRAIN[0]).unlink()
-    assert "train2017 is damaged and holds 1 files that are not from the archive, the first is mine.txt" in lab.plan().problems[0]["what"]
+    (problem,) = lab.plan().problems
+    assert "train2017 is damaged and holds 1 files that are not from the archive, the first is mine.txt" in problem["message"]
     (folder / "mine.txt").unlink()
     lab.run(lab.plan())
     assert lab.plan().action == "keep"
@@ -307,11 +308,11 @@ def test_files_that_would_be_lost_with_a_folder_are_named_before_anything_is_fet
 def test_a_repair_that_was_cut_off_before_it_was_validated_goes_on(lab: Lab) -> None:
     """A restart of the host: the job starts again with the plan that was made before."""
     lab.run(lab.plan())
-    picture = lab.root / "coco" / "val2017" / VAL[0]
-    picture.write_bytes(bytes(len(picture.read_bytes())))
+    image = lab.root / "coco" / "val2017" / VAL[0]
+    image.write_bytes(bytes(len(image.read_bytes())))
     stage = lab.plan()
     assert lab.words(stage) == {"coco-val2017": "touched"}
-    cut = lab.wish(stage)
+    cut = lab.options(stage)
     pipeline.run(works(cut, [part for part in cut.parts if part["name"] == "coco-val2017"]))
     assert set(lab.run(stage)["parts"]) == {"coco-val2017"}
     assert lab.plan().action == "keep"
@@ -326,7 +327,7 @@ def test_a_repair_that_was_cut_off_before_it_was_validated_goes_on(lab: Lab) -> 
 def test_all_groups_of_the_user_count(lab: Lab, folder: dict[str, int], owner: dict[str, Any], may: bool) -> None:
     state = lab.state()
     state["datasets"]["root"], state["user"]["owner"] = {"type": "dir", **folder}, {"name": "me", **owner}
-    assert (datasets.plan(state, lab.wishes, lab.context()).problems == []) == may
+    assert (datasets.plan(state, lab.config, lab.context()).problems == []) == may
 
 
 def test_links_that_lead_nowhere_are_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,9 +338,9 @@ def test_links_that_lead_nowhere_are_refused(lab: Lab, monkeypatch: pytest.Monke
 
 
 def test_annotations_come_first_and_then_the_most_to_extract(lab: Lab) -> None:
-    wish = lab.wish(lab.plan())
-    for parts in (wish.parts, wish.parts[::-1]):
-        order = [work.request.name for work in works(wish, parts)]
+    options = lab.options(lab.plan())
+    for parts in (options.parts, options.parts[::-1]):
+        order = [work.request.name for work in works(options, parts)]
         assert set(order[:3]) == {"coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val"}
         assert order[3:] == ["coco-train2017", "coco-val2017"]
 

@@ -1,17 +1,17 @@
-"""Pictures are decoded, a sample or all of them, and the summary tells what was looked at."""
+"""Images are decoded, a sample or all of them, and the summary tells what was looked at."""
 
 from __future__ import annotations
 
 import sys
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.dataset import decode
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets import decode
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
 from datasets_lab import TRAIN, VAL, Lab
 
 
-def pictures(lab: Lab) -> dict[str, bytes]:
+def images(lab: Lab) -> dict[str, bytes]:
     """Real JPEGs for every name, of the size that the annotations get."""
     image = pytest.importorskip("PIL.Image")
     path = lab.source / "one.jpg"
@@ -31,7 +31,7 @@ def test_a_sample_or_all_images_are_decoded(lab: Lab, monkeypatch: pytest.Monkey
     units: dict[str, str] = {}
     monkeypatch.setattr(Progress, "report", lambda self, phase, *rest: units.update({phase: self.unit}))
     lab.decoders = [sys.executable]
-    pack(lab, pictures(lab))
+    pack(lab, images(lab))
     lab.run(lab.plan(decode=which))
     found = {check["name"]: check["detail"] for check in lab.json(".codetr/summary.json")["checks"]}
     assert found["decoding"].startswith(said)
@@ -53,7 +53,7 @@ def test_what_lies_beside_the_pictures_is_not_decoded(lab: Lab, monkeypatch: pyt
 
 def test_images_are_decoded_and_one_that_cannot_be_is_named(lab: Lab) -> None:
     lab.decoders = [sys.executable]
-    good = pictures(lab)
+    good = images(lab)
     good[VAL[0]] = b"<html>no"
     pack(lab, good)
     with pytest.raises(DatasetRefused, match=rf"1 of 30 images .* are damaged: val2017/{VAL[0]}"):
@@ -64,7 +64,7 @@ def test_images_are_decoded_and_one_that_cannot_be_is_named(lab: Lab) -> None:
 
 def test_the_summary_tells_what_was_looked_at(lab: Lab) -> None:
     lab.decoders = [sys.executable]
-    pack(lab, pictures(lab))
+    pack(lab, images(lab))
     lab.run(lab.plan())
     told = lab.json(".codetr/summary.json")
     assert {check["name"]: check["status"] for check in told["checks"]}["decoding"] == "ok"

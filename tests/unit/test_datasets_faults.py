@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.child import WorkFailed
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import run
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import run
 from archive_lab import remount, small_disk
 from datasets_lab import TRAIN, VAL, Lab
 from webserver import Faulty
@@ -22,14 +22,14 @@ from webserver import Faulty
 ROUNDS = 10
 JOB = """
 import pickle, sys
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.run import run
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import run
 run(pickle.load(open(sys.argv[1], "rb")))
 """
 
 
 @pytest.fixture
 def lab(tmp_path: Path, web: Faulty) -> Lab:
-    """Pictures that take a moment to come, from the server."""
+    """Images that take a moment to come, from the server."""
     made = Lab(tmp_path)
     source = random.Random(4)
     for folder, names in (("train2017", TRAIN), ("val2017", VAL)):
@@ -42,8 +42,8 @@ def lab(tmp_path: Path, web: Faulty) -> Lab:
 
 def begin(lab: Lab) -> subprocess.Popen[bytes]:
     """The job in a process of its own, as on a host."""
-    path = lab.source / "wish.pickle"
-    path.write_bytes(pickle.dumps(lab.wish(lab.plan())))
+    path = lab.source / "option.pickle"
+    path.write_bytes(pickle.dumps(lab.options(lab.plan())))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen([sys.executable, "-c", JOB, str(path)], env=environment, start_new_session=True)
 
@@ -81,14 +81,14 @@ def test_killed_at_ten_points_it_is_never_done_too_early_and_always_ends_right(l
         seen |= {path.name.partition(".")[2] for path in (lab.root / ".codetr").rglob("*")}
     assert any("part" in name for name in seen)
     web.pace.clear()
-    run(lab.wish(lab.plan()))
+    run(lab.options(lab.plan()))
     assert is_right(lab)
     assert lab.plan().action == "keep"
 
 
 def test_a_second_job_waits_for_the_first_and_fetches_nothing(lab: Lab, web: Faulty) -> None:
     web.pace["/coco-train2017.zip"] = 150_000
-    wish = lab.wish(lab.plan())
+    options = lab.options(lab.plan())
     first = begin(lab)
     web.wait_until_sent("/coco-train2017.zip", 50_000)
     second = begin(lab)
@@ -100,14 +100,14 @@ def test_a_second_job_waits_for_the_first_and_fetches_nothing(lab: Lab, web: Fau
     assert is_right(lab)
     assert lab.plan().action == "keep"
     # And one that was planned before it was all there finds out, too.
-    assert run(wish)["fetched"] == {}
+    assert run(options)["fetched"] == {}
 
 
 @pytest.mark.parametrize("fault", ["truncate", "no-range", "503", "reset"])
 def test_a_server_with_a_fault_that_passes_costs_only_time(lab: Lab, web: Faulty, fault: str) -> None:
     for name in lab.records:
         web.faults[f"/{name}.zip"] = (fault, 1)
-    run(lab.wish(lab.plan()))
+    run(lab.options(lab.plan()))
     assert is_right(lab)
     assert lab.plan().action == "keep"
 
@@ -115,16 +115,16 @@ def test_a_server_with_a_fault_that_passes_costs_only_time(lab: Lab, web: Faulty
 def test_wrong_bytes_once_are_an_error_and_the_next_run_is_right(lab: Lab, web: Faulty) -> None:
     web.faults["/coco-train2017.zip"] = ("flip", 1)
     with pytest.raises(WorkFailed, match=r"coco-train2017 could not be fetched.*the file there is not the one expected"):
-        run(lab.wish(lab.plan()))
+        run(lab.options(lab.plan()))
     assert not (lab.root / "coco" / "train2017").exists()
-    run(lab.wish(lab.plan()))
+    run(lab.options(lab.plan()))
     assert is_right(lab)
 
 
 def test_a_server_that_lies_is_named_and_nothing_is_done(lab: Lab, web: Faulty) -> None:
     web.files["/coco-val2017.zip"] = web.files["/coco-train2017.zip"]
     with pytest.raises(WorkFailed, match=r"coco-val2017 could not be fetched.*the file there is not the one expected"):
-        run(lab.wish(lab.plan()))
+        run(lab.options(lab.plan()))
     assert not (lab.root / "coco" / "val2017").exists()
     assert lab.plan().action != "keep"
 
@@ -135,21 +135,21 @@ def test_a_disk_that_fills_is_said_and_with_more_room_it_goes_on(lab: Lab, tmp_p
     for record in lab.records.values():
         record["size"] = None
     with small_disk(tmp_path / "disk", f"size={size}"):
-        lab.wishes["codetr_datasets_root"], lab.root = str(tmp_path / "disk" / "data"), tmp_path / "disk" / "data"
+        lab.config["codetr_datasets_root"], lab.root = str(tmp_path / "disk" / "data"), tmp_path / "disk" / "data"
         lab.root.mkdir()
         with pytest.raises((WorkFailed, OSError), match=r"[Nn]o space left|disk is full|are free"):
-            run(lab.wish(lab.plan()))
+            run(lab.options(lab.plan()))
         assert lab.plan().action != "keep"
         remount(tmp_path / "disk", "size=20m")
-        run(lab.wish(lab.plan()))
+        run(lab.options(lab.plan()))
         assert is_right(lab)
         assert lab.plan().action == "keep"
 
 
 def test_a_root_that_cannot_be_written_is_an_error_and_not_done(lab: Lab, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "size=1m"):
-        lab.wishes["codetr_datasets_root"], lab.root = str(tmp_path / "disk"), tmp_path / "disk"
+        lab.config["codetr_datasets_root"], lab.root = str(tmp_path / "disk"), tmp_path / "disk"
         remount(tmp_path / "disk", "ro")
         with pytest.raises(OSError, match="Read-only file system"):
-            run(lab.wish(lab.plan()))
+            run(lab.options(lab.plan()))
         assert lab.plan().action != "keep"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
-from ansible_collections.codetr.provision.plugins.module_utils.dataset.refused import DatasetRefused
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
 from datasets_lab import TRAIN, VAL, Lab
 
 IMAGES = {"coco-train2017", "coco-val2017"}
@@ -52,7 +52,7 @@ def test_a_shared_copy_is_validated_and_linked_and_left_as_it_is(lab: Lab, share
     assert (lab.root / "lvis_v1" / "annotations" / "lvis_v1_val.json").readlink() == shared / "lvis" / "lvis_v1_val.json"
     assert (lab.root / "lvis_v1" / "train2017" / TRAIN[0]).is_file()
     assert lab.plan().action == "keep"
-    # Once it is linked, the wish that led there may go.
+    # Once it is linked, the option that led there may go.
     assert lab.plan(existing=[]).action == "keep"
     told = lab.json(".codetr/summary.json")["folders"]
     assert {folder["path"] for folder in told} == {str(shared / "train2017"), str(shared / "val2017")}
@@ -72,8 +72,8 @@ def test_only_what_the_copy_has_is_linked(lab: Lab, shared: Path) -> None:
 def test_a_copy_that_is_not_whole_is_refused_and_both_ways_out_are_told(lab: Lab, shared: Path) -> None:
     (shared / "val2017" / VAL[0]).unlink()
     problem = lab.plan(existing=[str(shared)]).problems[0]
-    assert problem["what"] == f"{shared}/val2017 is to be used with 9 files, where 10 would be all of it."
-    assert problem["way_out"] == "Mend it, or take the folder out of codetr_datasets_existing: then it is downloaded."
+    assert problem["message"] == f"{shared}/val2017 is to be used with 9 files, where 10 would be all of it."
+    assert problem["fix"] == "Mend it, or take the folder out of codetr_datasets_existing: then it is downloaded."
 
 
 def test_a_copy_whose_annotations_name_another_image_is_refused(lab: Lab, shared: Path) -> None:
@@ -112,7 +112,7 @@ def test_from_a_link_to_a_subset_and_back(lab: Lab, shared: Path) -> None:
 def test_a_linked_copy_that_lost_a_file_is_a_problem_as_long_as_it_is_wished(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     (shared / "val2017" / VAL[3]).unlink()
-    assert "is to be used with 9 files" in lab.plan().problems[0]["what"]
+    assert "is to be used with 9 files" in lab.plan().problems[0]["message"]
     stage = lab.plan(existing=[])
     assert lab.words(stage) == {"coco-val2017": "missing"}
     lab.run(stage)
@@ -134,10 +134,10 @@ def test_a_copy_that_moved_is_linked_anew(lab: Lab, shared: Path) -> None:
 def test_a_share_that_is_not_mounted_is_not_fine(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     away = shared.rename(shared.with_name("away"))
-    assert "There is no folder" in lab.plan().problems[0]["what"]
+    assert "There is no folder" in lab.plan().problems[0]["message"]
     assert set(lab.words(lab.plan(existing=[])).values()) == {"missing"}
     shared.mkdir()
-    assert "Nothing of COCO or LVIS is in" in lab.plan(existing=[str(shared)]).problems[0]["what"]
+    assert "Nothing of COCO or LVIS is in" in lab.plan(existing=[str(shared)]).problems[0]["message"]
     shared.rmdir()
     away.rename(shared)
     assert lab.plan().action == "keep"
@@ -146,7 +146,7 @@ def test_a_share_that_is_not_mounted_is_not_fine(lab: Lab, shared: Path) -> None
 def test_somebodys_link_that_leads_nowhere_is_a_problem(lab: Lab) -> None:
     (lab.root / "coco").mkdir(parents=True)
     (lab.root / "coco" / "val2017").symlink_to("/nowhere/at/all")
-    assert "val2017 is a link that leads nowhere." in lab.plan().problems[0]["what"]
+    assert "val2017 is a link that leads nowhere." in lab.plan().problems[0]["message"]
 
 
 def test_a_folder_that_cannot_be_listed_is_not_fine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,13 +267,13 @@ def test_the_list_is_needed_only_where_something_differs(lab: Lab) -> None:
 def test_an_empty_folder_is_not_fine_without_the_list_either(lab: Lab) -> None:
     lab.run(lab.plan())
     (lab.root / ".codetr" / "coco-val2017.files").unlink()
-    for picture in (lab.root / "coco" / "val2017").iterdir():
-        picture.unlink()
+    for image in (lab.root / "coco" / "val2017").iterdir():
+        image.unlink()
     assert lab.words(lab.plan()) == {"coco-val2017": "damaged"}
 
 
-@pytest.mark.parametrize("wishes", [{"existing": []}, {"existing": [], "subset": 4}])
-def test_what_somebody_put_where_our_link_was_is_his(lab: Lab, shared: Path, wishes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("config", [{"existing": []}, {"existing": [], "subset": 4}])
+def test_what_somebody_put_where_our_link_was_is_his(lab: Lab, shared: Path, config: dict[str, Any]) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     folder, file = lab.root / "coco" / "val2017", lab.root / "coco" / "annotations" / "captions_val2017.json"
     for path, own in ((folder, shared / "val2017"), (file, shared / "annotations" / file.name)):
@@ -281,7 +281,7 @@ def test_what_somebody_put_where_our_link_was_is_his(lab: Lab, shared: Path, wis
         (shutil.copytree if own.is_dir() else shutil.copy)(own, path)
     (folder / VAL[0]).write_bytes(b"edited by hand")
     before = everything(folder), file.read_bytes()
-    stage = lab.plan(**wishes)
+    stage = lab.plan(**config)
     assert not {"missing", "changed", "damaged"} & set(lab.words(stage).values()) or stage.problems != []
     if not stage.problems:
         lab.run(stage)

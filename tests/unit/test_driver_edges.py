@@ -9,17 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.codetr.provision.plugins.module_utils.plan import (
-    nvidia_plan,
-    nvidia_present,
-)
-from ansible_collections.codetr.provision.plugins.module_utils.probe import (
-    capture,
-    gpus,
-    kernels,
-    nvidia_driver,
-)
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.gpu import probe as gpu_probe
+from ansible_collections.codetr.provision.plugins.module_utils.host import capture, kernels
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import planning as nvidia_plan
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
 from driverfacts import driver_plan, gpu_host, package
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,23 +30,23 @@ def ours(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_module_that_outlived_its_driver_is_no_driver():
-    state = gpu_host(cards=["T4"], driver=470)
+    state = gpu_host(gpus=["T4"], driver=470)
     state["nvidia_driver"].update(packages={}, modules={}, library=None)
     _, stage, problems = driver_plan(state)
     assert (stage["action"], stage["params"]["changes_driver"], problems) == ("install", True, [])
     state["nvidia_driver"]["users"] = BUSY
     _, _, problems = driver_plan(state)
-    assert ["A GPU is in use by python3 (process 4711)" in item["what"] for item in problems] == [True]
+    assert ["A GPU is in use by python3 (process 4711)" in item["message"] for item in problems] == [True]
 
 
 def test_a_container_that_was_not_handed_the_library_is_told_so():
-    state = gpu_host(cards=["T4"], driver=470, whose="outside")
+    state = gpu_host(gpus=["T4"], driver=470, whose="outside")
     state["machine"]["container"] = "docker"
     state["nvidia_driver"]["kernels"].update(ours=False, known={})
     state["nvidia_driver"]["library"] = None
     _, _, (problem,) = driver_plan(state)
-    assert "where 470.256.02 is loaded, and its CUDA library was not handed in" in problem["what"]
-    assert problem["way_out"].startswith("Hand the GPU in (podman and docker: --gpus all)")
+    assert "where 470.256.02 is loaded, and its CUDA library was not handed in" in problem["message"]
+    assert problem["fix"].startswith("Hand the GPU in (podman and docker: --gpus all)")
 
 
 @pytest.mark.parametrize(("system", "name"), [("debian12", "libcuda1"), ("ubuntu22.04", "libnvidia-compute-470")])
@@ -59,24 +54,24 @@ def test_a_driver_for_screens_alone_runs_no_cuda(system: str, name: str):
     state = gpu_host(system, ["T4"], driver=470)
     state["nvidia_driver"]["library"] = None
     _, _, (problem,) = driver_plan(state)
-    assert "has no CUDA library" in problem["what"]
-    assert name in problem["way_out"]
+    assert "has no CUDA library" in problem["message"]
+    assert name in problem["fix"]
     _, stage, problems = driver_plan(ours(state))
     assert (stage["action"], problems) == ("repair", [])
 
 
-@pytest.mark.parametrize(("wishes", "branch"), [({}, 535), ({"nvidia_driver_branch": "550"}, 550)])
-def test_libraries_that_a_program_brought_are_no_driver_and_keep_their_branch(wishes: dict[str, Any], branch: int):
+@pytest.mark.parametrize(("config", "branch"), [({}, 535), ({"nvidia_driver_branch": "550"}, 550)])
+def test_libraries_that_a_program_brought_are_no_driver_and_keep_their_branch(config: dict[str, Any], branch: int):
     state = gpu_host("ubuntu22.04", ["T4"])
     state["nvidia_driver"]["packages"] = {"libnvidia-compute-535": package("535.261.03-0ubuntu1")}
     state["nvidia_driver"]["library"] = {"version": "535.261.03", "path": "/usr/lib/x86_64-linux-gnu/libcuda.so.535.261.03"}
-    _, stage, problems = driver_plan(state, **wishes)
+    _, stage, problems = driver_plan(state, **config)
     assert (stage["action"], stage["params"]["branch"], problems) == ("install", branch, [])
     assert "of 535.261.03 there are libraries only" in stage["reason"]
 
 
 def test_the_next_kernels_module_comes_without_a_change_of_the_driver_in_use():
-    state = ours(gpu_host(cards=["T4"], driver=470, extra_kernel=NEXT))
+    state = ours(gpu_host(gpus=["T4"], driver=470, extra_kernel=NEXT))
     del state["nvidia_driver"]["modules"][NEXT]
     state["nvidia_driver"]["kernels"]["known"][NEXT]["headers"] = False
     state["nvidia_driver"]["users"] = BUSY
@@ -129,7 +124,7 @@ def test_prebuilt_modules_are_tried_without_the_package_that_may_bring_another_k
 
 
 def test_the_persistence_daemon_keeps_every_gpu_open():
-    state = gpu_host(cards=["T4", "T4"], driver=390)
+    state = gpu_host(gpus=["T4", "T4"], driver=390)
     state["nvidia_driver"]["loaded"]["references"] = 3
     state["nvidia_driver"]["persistence"]["running"] = True
     assert driver_plan(state, nvidia_driver_replace=True)[2] == []
@@ -141,12 +136,12 @@ def test_libraries_that_are_not_configured_are_somebodys_to_mend():
     state = gpu_host("ubuntu22.04", ["T4"])
     state["nvidia_driver"]["packages"] = {"libnvidia-compute-535": package("535.261.03-0ubuntu1", whole=False)}
     _, _, (problem,) = driver_plan(state)
-    assert "not configured to the end: libnvidia-compute-535" in problem["what"]
+    assert "not configured to the end: libnvidia-compute-535" in problem["message"]
 
 
 @pytest.mark.parametrize("mine", [True, False])
 def test_somebody_elses_driver_is_loaded_and_otherwise_left_alone(mine: bool):
-    state = gpu_host(cards=["T4"], driver=470)
+    state = gpu_host(gpus=["T4"], driver=470)
     state["nvidia_driver"]["loaded"] = None
     _, stage, _ = driver_plan(ours(state) if mine else state)
     # What is not ours has no settings of ours to differ from.
@@ -174,7 +169,7 @@ def test_a_signature_counts_where_the_machine_accepts_the_signer(signer: str | N
 
 
 def test_no_restart_under_work():
-    state = gpu_host(cards=["T4"], driver=470)
+    state = gpu_host(gpus=["T4"], driver=470)
     state["nvidia_driver"]["loaded"]["version"] = "470.239.06"
     state["nvidia_driver"]["users"] = BUSY
     _, stage, problems = driver_plan(state, provision_reboot=True)
@@ -184,7 +179,7 @@ def test_no_restart_under_work():
 
 @pytest.mark.parametrize("before", [None, {"installed": [], "runfile": False}])
 def test_a_driver_from_outside_does_not_become_ours_by_a_run_that_was_cut_short(before: dict[str, Any] | None):
-    state = gpu_host(cards=["T4"], driver=470, whose="outside")
+    state = gpu_host(gpus=["T4"], driver=470, whose="outside")
     state["inprogress"]["nvidia_driver"] = "begun"
     state["nvidia_driver"]["files"][BEFORE] = None if before is None else json.dumps(before)
     _, stage, problems = driver_plan(state)
@@ -193,7 +188,7 @@ def test_a_driver_from_outside_does_not_become_ours_by_a_run_that_was_cut_short(
 
 @pytest.mark.parametrize(("found", "mine"), [(True, False), (False, True)])
 def test_a_runfile_driver_is_ours_where_it_was_not_there_before(found: bool, mine: bool):
-    state = gpu_host(cards=["T4"], driver=470, whose="runfile")
+    state = gpu_host(gpus=["T4"], driver=470, whose="runfile")
     state["nvidia_driver"]["loaded"] = None
     state["inprogress"]["nvidia_driver"] = "begun"
     state["nvidia_driver"]["files"][BEFORE] = json.dumps({"installed": [], "runfile": found, "installer": True, "named": ["dkms"]})
@@ -202,7 +197,7 @@ def test_a_runfile_driver_is_ours_where_it_was_not_there_before(found: bool, min
 
 
 def test_a_packaged_driver_does_not_become_ours_by_a_run_that_wrote_nothing_down():
-    state = gpu_host(cards=["T4"], driver=470)
+    state = gpu_host(gpus=["T4"], driver=470)
     state["inprogress"]["nvidia_driver"] = "begun"
     _, stage, problems = driver_plan(state)
     assert (stage["action"], problems) == ("keep", [])
@@ -212,7 +207,7 @@ def test_a_packaged_driver_does_not_become_ours_by_a_run_that_wrote_nothing_down
     ("named", "action"), [(["nvidia-utils-470", "dkms"], "configure"), (["nvidia-modprobe"], "repair"), (None, "repair")]
 )
 def test_a_run_that_was_cut_short_after_the_packages_only_ends(named: list[str] | None, action: str):
-    state = gpu_host(cards=["T4"], driver=470)
+    state = gpu_host(gpus=["T4"], driver=470)
     state["inprogress"]["nvidia_driver"] = "begun"
     before = {"installed": [], "runfile": False} if named is None else {"installed": [], "runfile": False, "named": named}
     state["nvidia_driver"]["files"][BEFORE] = json.dumps(before)
@@ -221,7 +216,7 @@ def test_a_run_that_was_cut_short_after_the_packages_only_ends(named: list[str] 
 
 
 def test_holds_of_somebody_else_are_named_before_they_are_released():
-    state = gpu_host(cards=["T4"], driver=390)
+    state = gpu_host(gpus=["T4"], driver=390)
     state["nvidia_driver"]["packages"]["nvidia-utils-390"]["hold"] = True
     _, stage, _ = driver_plan(state, nvidia_driver_replace=True)
     assert any("held on the host" in text and text.endswith(": nvidia-utils-390.") for text in stage["warnings"])
@@ -232,7 +227,7 @@ def test_holds_of_somebody_else_are_named_before_they_are_released():
 
 @pytest.mark.parametrize(("version", "warned"), [(None, True), ("470.239.06-1", True), ("470.256.02-1", False)])
 def test_machines_with_nvswitch_need_the_fabric_manager_of_the_very_version(version: str | None, warned: bool):
-    state = gpu_host(cards=["A100"], driver=470)
+    state = gpu_host(gpus=["A100"], driver=470)
     state["nvidia_driver"]["switches"] = 6
     if version:
         state["nvidia_driver"]["packages"]["nvidia-fabricmanager-470"] = package(version)
@@ -247,17 +242,17 @@ def test_switches_are_counted_and_are_no_gpus(tmp_path: Path):
         for name, text in {"vendor": vendor, "class": kind, "device": "0x1af1"}.items():
             (folder / name).write_text(f"{text}\n")
     host = Host(str(tmp_path), {"commands": {}, "readings": {}})
-    assert (gpus.switches(host), len(gpus.probe(host))) == (1, 1)
+    assert (gpu_probe.switches(host), len(gpu_probe.probe(host))) == (1, 1)
 
 
 def test_a_gpu_that_a_virtual_machine_has_is_not_ours_to_drive():
-    state = gpu_host(cards=["A100"])
+    state = gpu_host(gpus=["A100"])
     state["gpus"][0]["driver"] = "vfio-pci"
     made, stage, problems = driver_plan(state)
     assert (made["stack"], stage["action"], problems) == ("cpu", "skip", [])
     assert "handed to virtual machines" in stage["reason"]
     _, _, (problem,) = driver_plan(state, codetr_stack="cu113")
-    assert "handed to virtual machines" in problem["what"]
+    assert "handed to virtual machines" in problem["message"]
 
 
 @pytest.mark.parametrize(("text", "write"), [
@@ -274,10 +269,10 @@ def test_only_an_enabled_source_of_the_same_release_is_the_repository(text: str,
 
 
 def test_an_archive_by_an_unknown_name_is_good_where_apt_knows_the_driver():
-    state = gpu_host(cards=["T4"])
+    state = gpu_host(gpus=["T4"])
     state["nvidia_driver"]["sources"] = {"/etc/apt/sources.list": "deb https://proxy.example/art/deb-remote bookworm main non-free\n"}
     _, _, problems = driver_plan(state)
-    assert ["No apt source of the Debian archive" in item["what"] for item in problems] == [True]
+    assert ["No apt source of the Debian archive" in item["message"] for item in problems] == [True]
     state["nvidia_driver"]["candidates"] = {"nvidia-tesla-470-smi": ["470.256.02-1"], "linux-headers-cloud-amd64": ["6.1"]}
     _, stage, problems = driver_plan(state)
     assert (problems, stage["params"]["sources"]) == ([], [])

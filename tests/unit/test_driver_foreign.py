@@ -81,7 +81,7 @@ def test_a_kernel_that_the_drivers_package_was_not_tested_with_is_not_tried(tmp_
     }
     made, _ = replayed.plan({**replay, "files": files, "commands": {"dkms status": "nvidia-tesla-470/470.256.02: added\n"}}, tmp_path)
     (problem,) = made["problems"]
-    assert f"has no module for kernel {release}, and it cannot get one: kernel {release} is newer than 6.8" in problem["what"]
+    assert f"has no module for kernel {release}, and it cannot get one: kernel {release} is newer than 6.8" in problem["message"]
 
 
 def test_a_new_card_that_the_loaded_driver_does_not_take_counts(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_new_card_that_the_loaded_driver_does_not_take_counts(tmp_path: Path) 
     replay["files"].update(replayed.gpus(l4))
     made, _ = replayed.plan(replay, tmp_path)
     (problem,) = made["problems"]
-    assert "it cannot drive L4" in problem["what"]
+    assert "it cannot drive L4" in problem["message"]
 
 
 @pytest.mark.parametrize(("said", "problems"), [("is already enrolled", 0), ("is not enrolled", 1)])
@@ -99,4 +99,4 @@ def test_dkmss_own_key_counts_where_it_is_enrolled(said: str, problems: int, tmp
     made, _ = planned("secure-boot-debian", tmp_path, files={key: ""}, commands={f"mokutil --test-key {key}": f"{key} {said}\n"})
     assert len(made["problems"]) == problems, replayed.said(made)
     if problems:
-        assert f"`sudo mokutil --import {key}`" in made["problems"][0]["way_out"]
+        assert f"`sudo mokutil --import {key}`" in made["problems"][0]["fix"]

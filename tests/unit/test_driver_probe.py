@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.probe import (
-    kernels,
-    nvidia_driver,
-)
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host import kernels
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
 
 NEWER = """\
 Deprecated feature: REMAKE_INITRD (/var/lib/dkms/zfs/2.1.11/source/dkms.conf)

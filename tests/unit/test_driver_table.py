@@ -1,4 +1,4 @@
-"""What holds for the driver's plan of every host: properties, and the whole table of cards, drivers, secure boot, kernels and stacks."""
+"""What holds for the driver's plan of every host: properties, and the whole table of gpus, drivers, secure boot, kernels and stacks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import itertools
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import gpus
+from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from driverfacts import CARDS, NEW_KERNEL, SYSTEMS, VERSIONS, bring, driver_plan, driver_stage, gpu_host, works
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 CASES = st.fixed_dictionaries({
     "system": st.sampled_from(sorted(SYSTEMS)),
-    "cards": st.lists(st.sampled_from(sorted(CARDS)), max_size=3),
+    "gpus": st.lists(st.sampled_from(sorted(CARDS)), max_size=3),
     "driver": st.sampled_from([None, *VERSIONS]),
     "whose": st.sampled_from(["distribution", "nvidia", "other", "runfile", "outside"]),
     "extra": st.sampled_from([None, NEW_KERNEL]),
     "secure": st.sampled_from([None, False, True]),
     "loaded": st.sampled_from(["same", "older", "none"]),
-    "wishes": st.fixed_dictionaries({
+    "config": st.fixed_dictionaries({
         "codetr_stack": st.sampled_from(["auto", "cpu", "cu113", "modern"]),
         "nvidia_driver_branch": st.sampled_from(["auto", "470", "535", "580"]),
         "nvidia_driver_source": st.sampled_from(["auto", "distribution", "nvidia", "runfile"]),
@@ -31,7 +31,7 @@ CASES = st.fixed_dictionaries({
 
 
 def host_of(case: dict[str, Any]) -> dict[str, Any]:
-    state = gpu_host(case["system"], case["cards"], driver=case["driver"], whose=case["whose"], extra_kernel=case["extra"])
+    state = gpu_host(case["system"], case["gpus"], driver=case["driver"], whose=case["whose"], extra_kernel=case["extra"])
     here = state["nvidia_driver"]
     here["kernels"]["secure_boot"] = case["secure"]
     if here["loaded"] and case["loaded"] == "none":
@@ -45,33 +45,33 @@ def host_of(case: dict[str, Any]) -> dict[str, Any]:
 @given(CASES)
 def test_what_holds_for_every_host(case: dict[str, Any]) -> None:
     state = host_of(case)
-    made, stage, problems = driver_plan(state, **case["wishes"])
+    made, stage, problems = driver_plan(state, **case["config"])
     touched = not problems and stage["todo"]
     branch = stage["params"].get("branch") if touched and stage["action"] in ("install", "replace", "repair") else None
     # A refusal always names a way out, in whole sentences.
     for item in problems:
-        assert item["what"].endswith("."), item
-        assert item["way_out"].endswith("."), item
-        assert len(item["way_out"]) > 20
+        assert item["message"].endswith("."), item
+        assert item["fix"].endswith("."), item
+        assert len(item["fix"]) > 20
     # Never a downgrade, never a branch that a card of the host cannot be driven by, never a change that nobody asked for.
     if branch is not None and case["driver"] is not None:
         assert branch >= case["driver"]
-        assert case["wishes"]["nvidia_driver_replace"] or stage["action"] == "repair"
+        assert case["config"]["nvidia_driver_replace"] or stage["action"] == "repair"
     if branch is not None:
-        assert all(works(name, branch) for name in case["cards"])
+        assert all(works(name, branch) for name in case["gpus"])
         assert stage["params"]["choices"]
     if stage["action"] == "replace" and not problems:
         assert case["whose"] not in ("runfile", "outside")
     # Secure boot is never met with a module that it would refuse.
-    if branch is not None and case["secure"] and case["cards"]:
+    if branch is not None and case["secure"] and case["gpus"]:
         assert all(each["how"] == "prebuilt" for each in stage["params"]["sets"])
     # A restart is only ever done when it was allowed.
     if stage["action"] == "restart":
-        assert case["wishes"]["provision_reboot"]
+        assert case["config"]["provision_reboot"]
     # Nothing happens to hosts without a GPU unless it was asked for.
-    if not case["cards"] and not case["wishes"]["nvidia_driver_without_gpu"]:
+    if not case["gpus"] and not case["config"]["nvidia_driver_without_gpu"]:
         assert not touched
-    if made["stack"] == "cpu" and case["cards"]:
+    if made["stack"] == "cpu" and case["gpus"]:
         assert not touched
 
 
@@ -88,10 +88,10 @@ def test_the_plan_of_a_host_that_got_what_was_planned_is_empty(name: str, system
     assert (again["action"], problems, again["waits"]) == ("keep", [], [])
 
 
-def expected(name: str, driver: int | None, wish: str, secure: bool, old_kernel: bool, system: str) -> str:
+def expected(name: str, driver: int | None, option: str, secure: bool, old_kernel: bool, system: str) -> str:
     """What must become of a host with one card: keep, install or refuse; worked out from tables of this test alone."""
-    capability = gpus.number(CARDS[name][1])
-    stack = wish if wish != "auto" else "cu113" if capability <= (8, 9) else "modern"
+    capability = gpu_table.number(CARDS[name][1])
+    stack = option if option != "auto" else "cu113" if capability <= (8, 9) else "modern"
     if stack == "cpu":
         return "skip"
     if (stack == "cu113" and capability > (8, 9)) or (stack == "modern" and capability < (7, 0)):
@@ -110,19 +110,19 @@ def expected(name: str, driver: int | None, wish: str, secure: bool, old_kernel:
 def test_the_whole_table(system: str) -> None:
     """Every card x driver x secure boot x kernel age x stack, on one system: 6,336 hosts."""
     wrong = []
-    for name, driver, secure, extra, wish in itertools.product(
+    for name, driver, secure, extra, option in itertools.product(
         CARDS, [None, *VERSIONS], (None, False, True), (None, NEW_KERNEL), ("auto", "cpu", "cu113", "modern")
     ):
         if driver is not None and not works(name, driver):
             continue
         state = gpu_host(system, [name], driver=driver, extra_kernel=extra)
         state["nvidia_driver"]["kernels"]["secure_boot"] = secure
-        stage, problems = driver_stage(state, codetr_stack=wish)
+        stage, problems = driver_stage(state, codetr_stack=option)
         got = "refuse" if problems else stage.action
-        want = expected(name, driver, wish, bool(secure), extra is None, system)
+        want = expected(name, driver, option, bool(secure), extra is None, system)
         if got != want and not (want == "either" and got in ("install", "refuse")):
-            wrong.append((name, driver, secure, extra, wish, got, want, stage.reason, problems))
+            wrong.append((name, driver, secure, extra, option, got, want, stage.reason, problems))
         for item in problems:
-            if not item["way_out"].endswith("."):
+            if not item["fix"].endswith("."):
                 wrong.append((name, item))
     assert wrong[:3] == []

@@ -23,13 +23,13 @@ from archive_lab import Raw, beside, deflated, files, make_zip, order, raw_zip
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     members = {"train2017/": b"", "train2017/a.jpg": b"aa", "train2017/b.jpg": b"b" * 3_000_000, "other/c.jpg": b"c"}
     return make_zip(tmp_path / "train2017.zip", members)
 
 
-def test_wanted_members_lie_in_the_folder_and_nothing_beside_it(tmp_path: Path, pictures: Path) -> None:
-    assert extract(order(tmp_path, pictures)) == {"changed": True, "files": 2, "bytes": 3_000_002}
+def test_wanted_members_lie_in_the_folder_and_nothing_beside_it(tmp_path: Path, images: Path) -> None:
+    assert extract(order(tmp_path, images)) == {"changed": True, "files": 2, "bytes": 3_000_002}
     dest = tmp_path / "coco" / "train2017"
     assert {path.name for path in dest.iterdir()} == {"a.jpg", "b.jpg"}
     assert (dest / "b.jpg").read_bytes() == b"b" * 3_000_000
@@ -37,79 +37,79 @@ def test_wanted_members_lie_in_the_folder_and_nothing_beside_it(tmp_path: Path, 
     assert stat.S_IMODE(dest.stat().st_mode) == 0o755
 
 
-def test_a_second_run_needs_no_archive(tmp_path: Path, pictures: Path) -> None:
-    extract(order(tmp_path, pictures))
-    pictures.unlink()
-    assert not extract(order(tmp_path, pictures))["changed"]
-    assert not extract(order(tmp_path, pictures), check=True)["changed"]
+def test_a_second_run_needs_no_archive(tmp_path: Path, images: Path) -> None:
+    extract(order(tmp_path, images))
+    images.unlink()
+    assert not extract(order(tmp_path, images))["changed"]
+    assert not extract(order(tmp_path, images), check=True)["changed"]
 
 
-def test_a_missing_file_is_seen_and_the_folder_made_anew(tmp_path: Path, pictures: Path) -> None:
-    extract(order(tmp_path, pictures))
+def test_a_missing_file_is_seen_and_the_folder_made_anew(tmp_path: Path, images: Path) -> None:
+    extract(order(tmp_path, images))
     (tmp_path / "coco" / "train2017" / "a.jpg").unlink()
-    assert extract(order(tmp_path, pictures), check=True)["changed"]
-    assert extract(order(tmp_path, pictures))["changed"]
+    assert extract(order(tmp_path, images), check=True)["changed"]
+    assert extract(order(tmp_path, images))["changed"]
     assert (tmp_path / "coco" / "train2017" / "a.jpg").read_bytes() == b"aa"
 
 
-def test_another_archive_replaces_ours_but_never_files_of_others(tmp_path: Path, pictures: Path) -> None:
-    extract(order(tmp_path, pictures))
+def test_another_archive_replaces_ours_but_never_files_of_others(tmp_path: Path, images: Path) -> None:
+    extract(order(tmp_path, images))
     newer = make_zip(tmp_path / "new.zip", {"train2017/a.jpg": b"new", "train2017/b.jpg": b"b"})
     assert extract(order(tmp_path, newer, sha256="b" * 64))["changed"]
     (tmp_path / "coco" / "train2017" / "mine.txt").write_text("mine")
     with pytest.raises(ArchiveRefused, match=r"not from the archive, the first is 'mine\.txt'"):
-        extract(order(tmp_path, pictures))
+        extract(order(tmp_path, images))
     assert (tmp_path / "coco" / "train2017" / "mine.txt").read_text() == "mine"
     assert beside(order(tmp_path, tmp_path)) == {"train2017"}
 
 
-def test_a_folder_without_manifest_is_not_touched(tmp_path: Path, pictures: Path) -> None:
+def test_a_folder_without_manifest_is_not_touched(tmp_path: Path, images: Path) -> None:
     dest = tmp_path / "coco" / "train2017"
     dest.mkdir(parents=True)
     with pytest.raises(ArchiveRefused, match="was not made by this project"):
-        extract(order(tmp_path, pictures))
+        extract(order(tmp_path, images))
     assert list(dest.iterdir()) == []
 
 
-def test_only_the_listed_files_are_taken_and_each_must_be_there(tmp_path: Path, pictures: Path) -> None:
-    extract(order(tmp_path, pictures, selection=Selection("train2017/", 1, frozenset({"a.jpg"}))))
+def test_only_the_listed_files_are_taken_and_each_must_be_there(tmp_path: Path, images: Path) -> None:
+    extract(order(tmp_path, images, selection=Selection("train2017/", 1, frozenset({"a.jpg"}))))
     assert [path.name for path in (tmp_path / "coco" / "train2017").iterdir()] == ["a.jpg"]
     with pytest.raises(ArchiveRefused, match=r"1 of the files wanted are not in it, the first is 'z\.jpg'"):
-        extract(order(tmp_path, pictures, selection=Selection("train2017/", 1, frozenset({"z.jpg"}))))
+        extract(order(tmp_path, images, selection=Selection("train2017/", 1, frozenset({"z.jpg"}))))
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path, pictures: Path) -> None:
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, images: Path) -> None:
     (tmp_path / "coco" / "train2017.part-dead").mkdir(parents=True)
     (tmp_path / "coco" / "train2017.part-dead" / "a.jpg").write_bytes(b"half")
-    extract(order(tmp_path, pictures))
+    extract(order(tmp_path, images))
     assert beside(order(tmp_path, tmp_path)) == {"train2017"}
 
 
-def test_cut_before_the_rename_it_is_not_taken_for_done(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_before_the_rename_it_is_not_taken_for_done(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(part: str, dest: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(extracting, "_swap", cut)
     with pytest.raises(KeyboardInterrupt):
-        extract(order(tmp_path, pictures))
+        extract(order(tmp_path, images))
     monkeypatch.undo()
     assert beside(order(tmp_path, tmp_path)) == set()
-    assert extract(order(tmp_path, pictures))["changed"]
+    assert extract(order(tmp_path, images))["changed"]
 
 
 @pytest.mark.parametrize("keep", [0, 100, 1_500_000])
-def test_a_cut_archive_is_refused(tmp_path: Path, pictures: Path, keep: int) -> None:
-    pictures.write_bytes(pictures.read_bytes()[:keep])
+def test_a_cut_archive_is_refused(tmp_path: Path, images: Path, keep: int) -> None:
+    images.write_bytes(images.read_bytes()[:keep])
     with pytest.raises(ArchiveRefused, match="is not a zip that can be read"):
-        extract(order(tmp_path, pictures))
-    assert beside(order(tmp_path, pictures)) == set()
+        extract(order(tmp_path, images))
+    assert beside(order(tmp_path, images)) == set()
 
 
-def test_a_missing_archive_and_an_empty_choice_are_sentences(tmp_path: Path, pictures: Path) -> None:
+def test_a_missing_archive_and_an_empty_choice_are_sentences(tmp_path: Path, images: Path) -> None:
     with pytest.raises(ArchiveRefused, match="There is no archive"):
         extract(order(tmp_path, tmp_path / "none.zip"))
     with pytest.raises(ArchiveRefused, match="holds no file below 'val2017/'"):
-        extract(order(tmp_path, pictures, selection=Selection("val2017/", 1)))
+        extract(order(tmp_path, images, selection=Selection("val2017/", 1)))
 
 
 def various(seed: int) -> dict[str, bytes]:
@@ -137,19 +137,19 @@ def test_a_name_that_is_not_ascii_is_kept(tmp_path: Path) -> None:
     assert not extract(order(tmp_path, src))["changed"]
 
 
-def test_a_flipped_byte_is_seen_without_reading_even_with_its_old_time(tmp_path: Path, pictures: Path) -> None:
-    extract(order(tmp_path, pictures))
+def test_a_flipped_byte_is_seen_without_reading_even_with_its_old_time(tmp_path: Path, images: Path) -> None:
+    extract(order(tmp_path, images))
     victim = tmp_path / "coco" / "train2017" / "b.jpg"
     old = victim.stat()
     with victim.open("r+b") as handle:
         handle.write(b"B")
     os.utime(victim, ns=(old.st_atime_ns, old.st_mtime_ns))
-    assert extract(order(tmp_path, pictures))["changed"]
+    assert extract(order(tmp_path, images))["changed"]
     assert victim.read_bytes() == b"b" * 3_000_000
 
 
-def test_the_list_of_files_lies_beside_the_manifest(tmp_path: Path, pictures: Path) -> None:
-    extract(order(tmp_path, pictures))
+def test_the_list_of_files_lies_beside_the_manifest(tmp_path: Path, images: Path) -> None:
+    extract(order(tmp_path, images))
     rows = inventory.read(str(tmp_path / "marks" / "train.files"))
     assert rows is not None
     assert [(row.path, row.size, row.crc) for row in rows] == [
@@ -176,13 +176,13 @@ def test_progress_is_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert all(figures[3] >= 0 for figures in told)
 
 
-def test_too_little_room_is_refused_with_figures(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_refused_with_figures(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "free", lambda folder: 3_000_000)
     block = os.statvfs(tmp_path).f_frsize
     needed = block + -(-3_000_000 // block) * block
     with pytest.raises(ArchiveRefused, match=f"needs {needed} bytes and 3000000 are free"):
-        extract(order(tmp_path, pictures))
-    assert beside(order(tmp_path, pictures)) == set()
+        extract(order(tmp_path, images))
+    assert beside(order(tmp_path, images)) == set()
 
 
 @pytest.mark.parametrize("packing", [Raw, deflated])

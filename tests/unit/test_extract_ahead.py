@@ -79,32 +79,32 @@ def test_in_random_steps_the_result_is_that_of_the_whole(tmp_path: Path, src: Pa
     found = contents(200 + seed)
     delivery = Delivery(src, archive_of(found), seed)
     delivery.start()
-    wish = order(tmp_path, src)
-    got = extract(wish, growing=delivery)
+    option = order(tmp_path, src)
+    got = extract(option, growing=delivery)
     delivery.join()
-    assert files(Path(wish.dest)) == found
-    assert beside(wish) == {"train2017"}
+    assert files(Path(option.dest)) == found
+    assert beside(option) == {"train2017"}
     plain = order(tmp_path / "plain", src)
     assert extract(plain) == got
-    assert not extract(wish)["changed"]
+    assert not extract(option)["changed"]
 
 
 def test_what_came_early_is_not_written_again(tmp_path: Path, src: Path) -> None:
     found, seen = contents(), dict[str, int]()
-    wish = order(tmp_path, src)
+    option = order(tmp_path, src)
 
     def all_there() -> bool:
-        seen.update(inodes(early(wish)))
+        seen.update(inodes(early(option)))
         return len(seen) == len(found)
 
-    extract(wish, growing=arriving(src, archive_of(found), until=all_there))
-    assert files(Path(wish.dest)) == found
-    assert inodes([path for path in Path(wish.dest).rglob("*.jpg")]) == seen
+    extract(option, growing=arriving(src, archive_of(found), until=all_there))
+    assert files(Path(option.dest)) == found
+    assert inodes([path for path in Path(option.dest).rglob("*.jpg")]) == seen
 
 
 def test_no_byte_is_used_before_it_is_there(tmp_path: Path, src: Path) -> None:
     found = contents()
-    wish, data, part = order(tmp_path, src), archive_of(found), src.with_suffix(".part")
+    option, data, part = order(tmp_path, src), archive_of(found), src.with_suffix(".part")
     starts = [data.index(f"train2017/{name}".encode()) - 30 for name in found]
 
     def script() -> Iterator[Step]:
@@ -112,46 +112,46 @@ def test_no_byte_is_used_before_it_is_there(tmp_path: Path, src: Path) -> None:
         for number, more in [(0, 0), (10, 5), (25, 35), (40, 60)]:
             ready = starts[number] + more
             part.write_bytes(data[:ready] + bytes(len(data) - ready))
-            for _ in wait_for(lambda number=number: len(early(wish)) == number):  # type: ignore[misc]
+            for _ in wait_for(lambda number=number: len(early(option)) == number):  # type: ignore[misc]
                 yield ready, "running"
             yield ready, "running"
-            assert len(early(wish)) == number
+            assert len(early(option)) == number
         part.write_bytes(data)
         part.rename(src)
         yield len(data), "done"
 
-    extract(wish, growing=Arriving(part, script()))
-    assert files(Path(wish.dest)) == found
+    extract(option, growing=Arriving(part, script()))
+    assert files(Path(option.dest)) == found
 
 
 def test_done_from_the_beginning_is_the_plain_way(tmp_path: Path, src: Path) -> None:
     src.write_bytes(archive_of(contents()))
-    wish = order(tmp_path, src)
-    extract(wish, growing=Arriving(src.with_suffix(".part"), iter([(src.stat().st_size, "done")])))
-    assert files(Path(wish.dest)) == contents()
+    option = order(tmp_path, src)
+    extract(option, growing=Arriving(src.with_suffix(".part"), iter([(src.stat().st_size, "done")])))
+    assert files(Path(option.dest)) == contents()
 
 
 def test_nobody_waits_for_an_archive_that_is_not_needed(tmp_path: Path, src: Path) -> None:
     src.write_bytes(archive_of(contents()))
-    wish = order(tmp_path, src)
-    extract(wish)
-    assert not extract(wish, growing=Arriving(src, iter([])))["changed"]
+    option = order(tmp_path, src)
+    extract(option)
+    assert not extract(option, growing=Arriving(src, iter([])))["changed"]
 
 
 @pytest.mark.parametrize("there", [0, 1])
 def test_a_fetch_that_fails_leaves_nothing(tmp_path: Path, src: Path, there: int) -> None:
-    wish, data, part = order(tmp_path, src), archive_of(contents()), src.with_suffix(".part")
+    option, data, part = order(tmp_path, src), archive_of(contents()), src.with_suffix(".part")
 
     def script() -> Iterator[Step]:
         part.write_bytes(data)
-        for _ in wait_for(lambda: bool(early(wish)) or not there):
+        for _ in wait_for(lambda: bool(early(option)) or not there):
             yield len(data) * there, "running"
-        assert bool(early(wish)) == bool(there)
+        assert bool(early(option)) == bool(there)
         yield len(data) * there, "failed"
 
     with pytest.raises(ArchiveRefused, match=r"train\.zip did not arrive, so nothing of it was extracted"):
-        extract(wish, growing=Arriving(part, script()))
-    assert beside(wish) == set()
+        extract(option, growing=Arriving(part, script()))
+    assert beside(option) == set()
 
 
 def forged(data: bytes, like: bytes) -> bytes:
@@ -196,40 +196,40 @@ def test_other_bytes_that_came_first_are_never_kept(
     """The other bytes have names, sizes and CRCs as they should be: only that they were in another file, or taken back, gives them away."""
     found = {f"{number}.jpg": bytes([number]) * 500 for number in range(20)}
     other = {name: forged(b"x" * 500, data) for name, data in found.items()}
-    wish, data, bad, part = order(tmp_path, src), archive_of(found), archive_of(other), src.with_suffix(".part")
+    option, data, bad, part = order(tmp_path, src), archive_of(found), archive_of(other), src.with_suffix(".part")
 
     def script() -> Iterator[Step]:
         part.write_bytes(bad)
-        for _ in wait_for(lambda: contents_of(early(wish)) == other):
+        for _ in wait_for(lambda: contents_of(early(option)) == other):
             yield len(bad), "running"
-        assert contents_of(early(wish)) == other
+        assert contents_of(early(option)) == other
         change(part, data)
         for share in looks:
             yield int(len(data) * share), "running"
-            assert early(wish) == []
+            assert early(option) == []
         part.rename(src)
         yield len(data), "done"
 
-    extract(wish, growing=Arriving(part, script()))
-    assert files(Path(wish.dest)) == found
+    extract(option, growing=Arriving(part, script()))
+    assert files(Path(option.dest)) == found
 
 
 def test_early_members_that_the_list_does_not_know_as_such_throw_all_away(tmp_path: Path, src: Path) -> None:
     found = contents(20)
     other = {name: data[::-1] for name, data in found.items()}
-    wish, data, part = order(tmp_path, src), archive_of(found), src.with_suffix(".part")
+    option, data, part = order(tmp_path, src), archive_of(found), src.with_suffix(".part")
 
     def script() -> Iterator[Step]:
         part.write_bytes(archive_of(other))
-        for _ in wait_for(lambda: len(early(wish)) == 20):
+        for _ in wait_for(lambda: len(early(option)) == 20):
             yield len(data), "running"
-        assert len(early(wish)) == 20
+        assert len(early(option)) == 20
         in_place(part, data)
         part.rename(src)
         yield len(data), "done"
 
-    extract(wish, growing=Arriving(part, script()))
-    assert files(Path(wish.dest)) == found
+    extract(option, growing=Arriving(part, script()))
+    assert files(Path(option.dest)) == found
 
 
 def test_a_member_that_is_not_in_the_list_does_not_stay(tmp_path: Path, src: Path) -> None:
@@ -240,10 +240,10 @@ def test_a_member_that_is_not_in_the_list_does_not_stay(tmp_path: Path, src: Pat
     second = whole.index(b"PK\1\2", at + 1)
     data = bytearray(whole[:at] + whole[second:])
     data[-14:-6] = (1).to_bytes(2, "little") + (1).to_bytes(2, "little") + (len(whole) - 22 - second).to_bytes(4, "little")
-    wish = order(tmp_path, src)
-    extract(wish, growing=arriving(src, bytes(data), until=lambda: len(early(wish)) == 2))
-    assert files(Path(wish.dest)) == {"b": b"b"}
-    assert [path.name for path in Path(wish.dest).iterdir()] == ["b"]
+    option = order(tmp_path, src)
+    extract(option, growing=arriving(src, bytes(data), until=lambda: len(early(option)) == 2))
+    assert files(Path(option.dest)) == {"b": b"b"}
+    assert [path.name for path in Path(option.dest).iterdir()] == ["b"]
 
 
 def streamed(found: dict[str, bytes]) -> bytes:
@@ -270,20 +270,20 @@ def streamed(found: dict[str, bytes]) -> bytes:
     (raw_zip(*[deflated(f"train2017/{name}", data) for name, data in contents().items()]), 60),
 ])
 def test_archives_of_all_kinds_end_the_same(tmp_path: Path, src: Path, data: bytes, most: int) -> None:
-    wish, looks = order(tmp_path, src), [0]
+    option, looks = order(tmp_path, src), [0]
 
     def look() -> bool:
-        looks.append(len(early(wish)))
+        looks.append(len(early(option)))
         return looks[-1] == most > 0 or len(looks) > 50
 
-    extract(wish, growing=arriving(src, data, until=look))
-    assert files(Path(wish.dest)) == contents()
+    extract(option, growing=arriving(src, data, until=look))
+    assert files(Path(option.dest)) == contents()
     assert max(looks) == most
 
 
 def test_bytes_that_were_promised_too_early_are_read_again(tmp_path: Path, src: Path) -> None:
     found = contents(20)
-    wish, data, part = order(tmp_path, src), archive_of(found), src.with_suffix(".part")
+    option, data, part = order(tmp_path, src), archive_of(found), src.with_suffix(".part")
     hole = data.index(found["010.jpg"]) + 1
 
     def script() -> Iterator[Step]:
@@ -291,13 +291,13 @@ def test_bytes_that_were_promised_too_early_are_read_again(tmp_path: Path, src: 
         looks = iter(range(50))
         for _ in wait_for(lambda: next(looks, None) is None):
             yield len(data), "running"
-        assert early(wish) == []
+        assert early(option) == []
         in_place(part, data)
         part.rename(src)
         yield len(data), "done"
 
-    extract(wish, growing=Arriving(part, script()))
-    assert files(Path(wish.dest)) == found
+    extract(option, growing=Arriving(part, script()))
+    assert files(Path(option.dest)) == found
 
 
 @pytest.mark.parametrize("odd", [
@@ -307,24 +307,24 @@ def test_bytes_that_were_promised_too_early_are_read_again(tmp_path: Path, src: 
     Raw("odd", local={"flags": 8}),
 ])
 def test_what_came_before_something_odd_stays_and_the_odd_is_not_written(tmp_path: Path, src: Path, odd: Raw) -> None:
-    wish, looks = order(tmp_path, src), list[set[str]]()
+    option, looks = order(tmp_path, src), list[set[str]]()
 
     def look() -> bool:
-        looks.append({path.name for path in early(wish)})
+        looks.append({path.name for path in early(option)})
         return len(looks) > 50
 
     # The first ones are so large that the whole may hold as much as the odd one declares.
     before = [Raw(f"train2017/{number}", bytes(200_000)) for number in range(2)]
     with contextlib.suppress(ArchiveRefused):
-        extract(wish, growing=arriving(src, raw_zip(*before, odd, Raw("train2017/after", b"1")), until=look))
+        extract(option, growing=arriving(src, raw_zip(*before, odd, Raw("train2017/after", b"1")), until=look))
     assert looks[-1] == {"0", "1"}
 
 
 def test_only_what_is_wanted_is_written_early(tmp_path: Path, src: Path) -> None:
     data = raw_zip(Raw("a/1", b"1"), Raw("b/2", b"2"), Raw("b/3", b"3"), Raw("b/4", b"4"))
-    wish = order(tmp_path, src, selection=Selection("b/", 1, frozenset({"2", "4"})))
-    extract(wish, growing=arriving(src, data, until=lambda: {path.name for path in early(wish)} == {"2", "4"}))
-    assert files(Path(wish.dest)) == {"2": b"2", "4": b"4"}
+    option = order(tmp_path, src, selection=Selection("b/", 1, frozenset({"2", "4"})))
+    extract(option, growing=arriving(src, data, until=lambda: {path.name for path in early(option)} == {"2", "4"}))
+    assert files(Path(option.dest)) == {"2": b"2", "4": b"4"}
 
 
 def test_early_work_takes_at_most_half_of_the_room(tmp_path: Path, src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,19 +332,19 @@ def test_early_work_takes_at_most_half_of_the_room(tmp_path: Path, src: Path, mo
     found = {f"{number:02}.jpg": b"1" for number in range(40)}
     monkeypatch.setattr(space, "free", lambda folder: 50 * block)
     monkeypatch.setattr(pool, "CHUNK_FILES", 1)
-    wish, most = order(tmp_path, src), [0]
+    option, most = order(tmp_path, src), [0]
 
     def look() -> bool:
-        most.append(len(early(wish)))
+        most.append(len(early(option)))
         return len(most) > 100
 
-    extract(wish, growing=arriving(src, archive_of(found), until=look))
+    extract(option, growing=arriving(src, archive_of(found), until=look))
     assert max(most) == 25
-    assert files(Path(wish.dest)) == found
+    assert files(Path(option.dest)) == found
 
 
 def test_early_work_stops_when_others_have_filled_the_disk(tmp_path: Path, src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room, wish, data, part = [10**12], order(tmp_path, src), archive_of(contents()), src.with_suffix(".part")
+    room, option, data, part = [10**12], order(tmp_path, src), archive_of(contents()), src.with_suffix(".part")
     monkeypatch.setattr(space, "free", lambda folder: room[0])
 
     def script() -> Iterator[Step]:
@@ -352,39 +352,39 @@ def test_early_work_stops_when_others_have_filled_the_disk(tmp_path: Path, src: 
         room[0] = 0
         for _ in range(50):
             yield len(data), "running"
-        assert early(wish) == []
+        assert early(option) == []
         room[0] = 10**12
         part.rename(src)
         yield len(data), "done"
 
-    extract(wish, growing=Arriving(part, script()))
-    assert files(Path(wish.dest)) == contents()
+    extract(option, growing=Arriving(part, script()))
+    assert files(Path(option.dest)) == contents()
 
 
 def test_a_disk_that_was_full_for_a_while(tmp_path: Path, src: Path) -> None:
     found = {f"{number}.jpg": b"1" for number in range(200)}
     with small_disk(tmp_path / "disk", "size=4m,nr_inodes=50") as disk:
-        wish = order(disk, src)
+        option = order(disk, src)
         looks = iter(range(50))
 
         def until() -> bool:
             if next(looks, None) is not None:
                 return False
             # What was written is gone: the fetch may need the room.
-            assert early(wish) == []
+            assert early(option) == []
             remount(disk, "nr_inodes=500")
             return True
 
-        extract(wish, growing=arriving(src, archive_of(found), until=until))
-        assert files(Path(wish.dest)) == found
+        extract(option, growing=arriving(src, archive_of(found), until=until))
+        assert files(Path(option.dest)) == found
 
 
 def test_progress_goes_on_with_what_came_early(tmp_path: Path, src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(extracting.Progress, "report", lambda self, *figures: told.append(figures))
     found = contents()
-    total, wish = sum(map(len, found.values())), order(tmp_path, src)
-    extract(wish, growing=arriving(src, archive_of(found), until=lambda: len(told) > 0 and told[-1][1] == total))
+    total, option = sum(map(len, found.values())), order(tmp_path, src)
+    extract(option, growing=arriving(src, archive_of(found), until=lambda: len(told) > 0 and told[-1][1] == total))
     assert told[-1][:3] == ("extract", total, total)
     assert [figures[2] for figures in told].count(None) == len(told) - 1
     assert [figures[1] for figures in told] == sorted(figures[1] for figures in told)

@@ -20,7 +20,7 @@ FOUND = {f"{number:03}.jpg": random.Random(number).randbytes(2_000) for number i
 
 
 @pytest.fixture
-def wish(tmp_path: Path) -> Order:
+def task(tmp_path: Path) -> Order:
     src = make_zip(tmp_path / "train.zip", {f"train2017/{name}": data for name, data in FOUND.items()})
     return order(tmp_path, src)
 
@@ -38,13 +38,13 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extracting, "_sync_disk", lambda folder: time.sleep(PATIENCE_SECONDS))
 
 
-def started(wish: Order) -> int:
+def started(task: Order) -> int:
     """A process that extracts, as the first of its own group."""
     pid = os.fork()
     if pid == 0:
         try:
             os.setpgid(0, 0)
-            extract(wish)
+            extract(task)
         finally:
             os._exit(0)
     # Both set it, whoever comes first: the group must be there before it is killed.
@@ -52,27 +52,27 @@ def started(wish: Order) -> int:
     return pid
 
 
-def ends_right(wish: Order) -> None:
-    assert extract(wish) == {"changed": True, "files": 400, "bytes": 800_000}
-    assert files(Path(wish.dest)) == FOUND
-    assert beside(wish) == {"train2017"}
-    assert {path.name for path in Path(wish.manifest).parent.iterdir()} == {"train.json", "train.files"}
-    assert not extract(wish)["changed"]
+def ends_right(task: Order) -> None:
+    assert extract(task) == {"changed": True, "files": 400, "bytes": 800_000}
+    assert files(Path(task.dest)) == FOUND
+    assert beside(task) == {"train2017"}
+    assert {path.name for path in Path(task.manifest).parent.iterdir()} == {"train.json", "train.files"}
+    assert not extract(task)["changed"]
 
 
-def test_ten_times_somewhere_while_it_writes(wish: Order, slow: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_times_somewhere_while_it_writes(task: Order, slow: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for point in random.Random(7).sample(range(1, 401), 10):
-        before = temporary(wish)
-        pid = started(wish)
-        for _ in wait_for(lambda point=point, before=before: len(early(wish, but=before)) >= point):  # type: ignore[misc]
+        before = temporary(task)
+        pid = started(task)
+        for _ in wait_for(lambda point=point, before=before: len(early(task, but=before)) >= point):  # type: ignore[misc]
             pass
-        assert len(early(wish, but=before)) >= point
+        assert len(early(task, but=before)) >= point
         os.killpg(pid, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-        assert extract(wish, check=True)["changed"]
-        assert not Path(wish.dest).exists()
+        assert extract(task, check=True)["changed"]
+        assert not Path(task.dest).exists()
     monkeypatch.undo()
-    ends_right(wish)
+    ends_right(task)
 
 
 @pytest.mark.parametrize(("module", "name"), [
@@ -80,7 +80,7 @@ def test_ten_times_somewhere_while_it_writes(wish: Order, slow: None, monkeypatc
 ])
 @pytest.mark.parametrize("before", [True, False])
 def test_between_the_last_byte_and_the_name(
-    wish: Order, monkeypatch: pytest.MonkeyPatch, module: object, name: str, before: bool,
+    task: Order, monkeypatch: pytest.MonkeyPatch, module: object, name: str, before: bool,
 ) -> None:
     step: Callable[..., object] = getattr(module, name)
 
@@ -90,19 +90,19 @@ def test_between_the_last_byte_and_the_name(
         os.killpg(0, signal.SIGKILL)
 
     monkeypatch.setattr(module, name, cut)
-    pid = started(wish)
+    pid = started(task)
     assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     monkeypatch.undo()
-    if Path(wish.dest).exists():
-        assert not extract(wish)["changed"]
-        assert files(Path(wish.dest)) == FOUND
+    if Path(task.dest).exists():
+        assert not extract(task)["changed"]
+        assert files(Path(task.dest)) == FOUND
     else:
-        ends_right(wish)
+        ends_right(task)
 
 
-def test_workers_end_with_the_one_that_started_them(wish: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_end_with_the_one_that_started_them(task: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_write", lambda window, entry, target: time.sleep(PATIENCE_SECONDS))
-    pid = started(wish)
+    pid = started(task)
     for _ in wait_for(lambda: bool(children(pid))):
         pass
     workers = children(pid)
@@ -113,4 +113,4 @@ def test_workers_end_with_the_one_that_started_them(wish: Order, monkeypatch: py
         pass
     assert not any(map(is_running, workers))
     monkeypatch.undo()
-    ends_right(wish)
+    ends_right(task)

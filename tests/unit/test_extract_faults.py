@@ -27,22 +27,22 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Extract the archive's bytes: all there from the beginning, or arriving a few hundred at a time."""
     monkeypatch.setattr(ahead, "POLL_SECONDS", 0.001)
 
-    def whole(wish: Order, data: bytes) -> None:
-        Path(wish.src).write_bytes(data)
-        extract(wish)
+    def whole(option: Order, data: bytes) -> None:
+        Path(option.src).write_bytes(data)
+        extract(option)
 
-    def slowly(wish: Order, data: bytes) -> None:
-        extract(wish, growing=arriving(Path(wish.src), data, step=max(300, len(data) // 50)))
+    def slowly(option: Order, data: bytes) -> None:
+        extract(option, growing=arriving(Path(option.src), data, step=max(300, len(data) // 50)))
 
     return whole if request.param == "whole" else slowly
 
 
 def assert_refused(run: Run, tmp_path: Path, data: bytes, said: str, selection: Selection = Selection("train2017/", 1)) -> None:  # noqa: B008
     """It is, and nothing is left of it anywhere."""
-    wish = order(tmp_path, tmp_path / "bad.zip", selection=selection)
+    option = order(tmp_path, tmp_path / "bad.zip", selection=selection)
     with pytest.raises(ArchiveRefused, match=said):
-        run(wish, data)
-    assert beside(wish) == set()
+        run(option, data)
+    assert beside(option) == set()
     assert not list(tmp_path.parent.glob("**/evil*"))
 
 
@@ -154,10 +154,10 @@ def test_a_disk_that_gets_full_is_a_sentence(run: Run, tmp_path: Path) -> None:
     # Room for the bytes, so that nothing is refused beforehand, but not for so many files.
     many = raw_zip(*[Raw(f"train2017/{number}", b"1") for number in range(400)])
     with small_disk(tmp_path / "disk", "size=4m,nr_inodes=50") as disk:
-        wish = order(disk, tmp_path / "good.zip", manifest=str(tmp_path / "marks" / "train.json"))
+        option = order(disk, tmp_path / "good.zip", manifest=str(tmp_path / "marks" / "train.json"))
         with pytest.raises(ArchiveRefused, match=r"could not be extracted to .*: No space left on device\. Mend that"):
-            run(wish, many)
-        assert beside(wish) == set()
+            run(option, many)
+        assert beside(option) == set()
         assert not (tmp_path / "marks").exists()
 
 
@@ -165,10 +165,10 @@ def test_a_disk_that_is_read_only_is_a_sentence(run: Run, tmp_path: Path) -> Non
     with small_disk(tmp_path / "disk", "size=4m") as disk:
         (disk / "coco").mkdir()
         remount(disk, "ro")
-        wish = order(disk, tmp_path / "good.zip", manifest=str(tmp_path / "marks" / "train.json"))
+        option = order(disk, tmp_path / "good.zip", manifest=str(tmp_path / "marks" / "train.json"))
         with pytest.raises(ArchiveRefused, match=r"could not be extracted to .*: Read-only file system"):
-            run(wish, raw_zip(GOOD))
-        assert beside(wish) == set()
+            run(option, raw_zip(GOOD))
+        assert beside(option) == set()
 
 
 def test_a_disk_that_failed_to_write_what_it_held_back_is_a_sentence(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,12 +209,12 @@ def test_the_early_work_of_a_bomb_is_small(tmp_path: Path, monkeypatch: pytest.M
 
 def _written_early(tmp_path: Path, name: str, data: bytes) -> int:
     """The most bytes that lay in the temporary folder at one time before the refusal."""
-    wish, seen = order(tmp_path, tmp_path / f"{name}.zip"), [0]
+    option, seen = order(tmp_path, tmp_path / f"{name}.zip"), [0]
 
     def look() -> bool:
-        seen.append(sum(path.stat().st_size for path in early(wish)))
+        seen.append(sum(path.stat().st_size for path in early(option)))
         return len(seen) > 50
 
     with pytest.raises(ArchiveRefused):
-        extract(wish, growing=arriving(Path(wish.src), data, until=look))
+        extract(option, growing=arriving(Path(option.src), data, until=look))
     return max(seen)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.codetr.provision.plugins.plugin_utils import base, catalog, wishes
+from ansible_collections.codetr.provision.plugins.plugin_utils import base, catalog, options
 from driverfacts import gpu_host
 from hostfacts import GB, bare, known, plan, provisioned, wanted
 
@@ -95,28 +95,28 @@ OTHER |= {"miniconda_accept_anaconda_terms": True, "codetr_env_python": "/usr/bi
 ELSEWHERE = {"provision_ignore_variables": "test_wishes.py", "codetr_repo_edits": "below"}
 
 
-def with_gpus(wished: dict[str, Any]) -> list[dict[str, Any]]:
+def with_gpus(config: dict[str, Any]) -> list[dict[str, Any]]:
     """A host with a GPU and no driver, one with a driver that is too old, and one that waits for a restart."""
-    waiting = gpu_host(cards=["T4"], wished=wished, driver=470)
+    waiting = gpu_host(gpus=["T4"], config=config, driver=470)
     waiting["nvidia_driver"]["loaded"]["version"] = "470.239.06"
-    return [gpu_host(cards=["T4"], wished=wished), gpu_host(cards=["T4"], wished=wished, driver=390), waiting]
+    return [gpu_host(gpus=["T4"], config=config), gpu_host(gpus=["T4"], config=config, driver=390), waiting]
 
 
 def outcome(**given: Any) -> str:
-    """All that a host gets to see of the wishes: the plan of a bare, of a finished and of a troubled host, and its environment."""
-    wished = wanted(**given)
-    troubled = provisioned(wished)
+    """All that a host gets to see of the config: the plan of a bare, of a finished and of a troubled host, and its environment."""
+    config = wanted(**given)
+    troubled = provisioned(config)
     troubled["machine"]["memory"]["total"] = GB
     troubled["packages"]["dists"]["projects"] = "0.1"
-    states = [bare(wished), provisioned(wished), troubled, *with_gpus(wished)]
-    plans = [plan(state, wished) for state in states]
-    environment = base.environment_of(wished, states[0]["user"]["owner"]), base.download_of(wished)
-    # The choice of the stack is told by its reason; what a reason quotes of the wishes would hide a switch that does nothing else.
-    return json.dumps([plans, environment, str(catalog.wheel_cache(wished)), states[0]["user"]["owner"]["name"]], sort_keys=True)
+    states = [bare(config), provisioned(config), troubled, *with_gpus(config)]
+    plans = [plan(state, config) for state in states]
+    environment = base.environment_of(config, states[0]["user"]["owner"]), base.download_of(config)
+    # The choice of the stack is told by its reason; what a reason quotes of the config would hide a switch that does nothing else.
+    return json.dumps([plans, environment, str(catalog.wheel_cache(config)), states[0]["user"]["owner"]["name"]], sort_keys=True)
 
 
 def test_every_variable_has_another_value_here():
-    assert sorted(wishes.specs()) == sorted({*OTHER, *ELSEWHERE})
+    assert sorted(options.specs()) == sorted({*OTHER, *ELSEWHERE})
 
 
 @pytest.mark.parametrize("name", sorted(OTHER))
@@ -129,8 +129,8 @@ def test_edits_of_ones_own_are_taken(tmp_path: Path):
     ours = known(wanted())["edits"]
     mine = tmp_path / "edits.yml"
     mine.write_text(yaml.safe_dump({**ours, "commit": "2" * 40}))
-    wished = wanted(codetr_repo_commit="2" * 40, codetr_repo_edits=str(mine))
-    assert known(wished)["edits"]["commit"] == "2" * 40
+    config = wanted(codetr_repo_commit="2" * 40, codetr_repo_edits=str(mine))
+    assert known(config)["edits"]["commit"] == "2" * 40
     with pytest.raises(catalog.CatalogError, match="no list of edits for codetr_repo_commit"):
         known(wanted(codetr_repo_edits=str(mine)))
     with pytest.raises(catalog.CatalogError, match="cannot be read"):

@@ -108,15 +108,15 @@ def test_the_stage_is_the_one_that_takes_it() -> None:
 
 def test_wishes_and_records_are_merged() -> None:
     made: dict[str, dict[str, Any]] = {
-        "a": {"artifacts": {"one": {"size": 1}}, "wishes": {"x": 1}},
-        "b": {"artifacts": {"two": {"size": 2}}, "wishes": {}},
+        "a": {"artifacts": {"one": {"size": 1}}, "config": {"x": 1}},
+        "b": {"artifacts": {"two": {"size": 2}}, "config": {}},
     }
     assert upstreams.merge(made) == {"provision_artifacts": {"one": {"size": 1}, "two": {"size": 2}}, "x": 1}
 
 
 def test_two_modules_that_disagree_are_refused() -> None:
     with pytest.raises(LabError, match="'b' sets x"):
-        upstreams.merge({"a": {"wishes": {"x": 1}}, "b": {"wishes": {"x": 2}}})
+        upstreams.merge({"a": {"config": {"x": 1}}, "b": {"config": {"x": 2}}})
 
 
 def test_a_module_that_is_missing_is_named() -> None:

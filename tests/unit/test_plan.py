@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import build, preflight
-from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Stage
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.preflight import plan as preflight
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Stage
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import refusal
 from driverfacts import gpu_host
 from hostfacts import GB, bare, directory, known, plan, provisioned, wanted
@@ -52,11 +53,11 @@ def test_a_finished_host_gets_nothing():
         ({"user__owner": {"name": "nobody-here", "exists": False}}, "no user nobody-here"),
     ],
 )
-def test_preflight_refuses_with_a_way_out(changes, part):
+def test_preflight_refuses_with_a_fix(changes, part):
     problems = plan(bare(**changes))["problems"]
     assert len(problems) == 1
-    assert part in problems[0]["what"]
-    assert len(problems[0]["way_out"]) > 15
+    assert part in problems[0]["message"]
+    assert len(problems[0]["fix"]) > 15
 
 
 def test_all_problems_come_at_once():
@@ -65,15 +66,15 @@ def test_all_problems_come_at_once():
 
 
 def test_only_warn_turns_preflight_problems_into_warnings():
-    wished = wanted(preflight_only_warn=True)
-    made = plan(bare(wished, machine__memory__total=GB), wished)
+    config = wanted(preflight_only_warn=True)
+    made = plan(bare(config, machine__memory__total=GB), config)
     assert made["problems"] == []
     assert any("GiB of memory" in warning for warning in made["warnings"])
 
 
 def test_a_gpu_host_with_stack_cpu_asked_for_goes_on():
-    wished = wanted(codetr_stack="cpu")
-    made = plan(gpu_host(cards=["T4"], wished=wished), wished)
+    config = wanted(codetr_stack="cpu")
+    made = plan(gpu_host(gpus=["T4"], config=config), config)
     assert made["problems"] == []
 
 
@@ -87,13 +88,13 @@ def test_a_gpu_host_with_stack_cpu_asked_for_goes_on():
 def test_a_prefix_that_cannot_be_a_folder(self_, parent_type, part):
     state = bare()
     state["disks"]["/opt/codetr"].update(self=self_, parent_type=parent_type, resolves=self_ is not None)
-    assert any(part in problem["what"] for problem in plan(state)["problems"])
+    assert any(part in problem["message"] for problem in plan(state)["problems"])
 
 
 def test_a_read_only_disk():
     state = bare()
     state["disks"]["/opt/codetr"]["room"]["read_only"] = True
-    assert any("read-only" in problem["what"] for problem in plan(state)["problems"])
+    assert any("read-only" in problem["message"] for problem in plan(state)["problems"])
 
 
 def test_a_full_disk_is_refused_with_figures():
@@ -101,41 +102,41 @@ def test_a_full_disk_is_refused_with_figures():
     for disk in state["disks"].values():
         disk["room"]["free"] = 1 * GB
     (problem,) = plan(state)["problems"]
-    assert "1.0 GB free" in problem["what"]
-    assert "packages 4.5 GB" in problem["what"]
-    assert problem["way_out"] == "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk."
+    assert "1.0 GB free" in problem["message"]
+    assert "packages 4.5 GB" in problem["message"]
+    assert problem["fix"] == "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk."
 
 
 def test_only_what_is_carried_out_needs_room():
     """A role alone, or a run with tags, is not refused for the data that it does not bring."""
-    wished = wanted()
-    state = bare(wished)
+    config = wanted()
+    state = bare(config)
     for disk in state["disks"].values():
         if disk.get("room"):
             disk["room"]["free"] = 3 * GB
-    whole = [problem["what"] for problem in build.build(state, wished, known(wished))["problems"]]
+    whole = [problem["message"] for problem in planner.build(state, config, known(config))["problems"]]
     assert any("GB are needed" in what and "datasets" in what for what in whole)
-    assert build.build(state, wished, known(wished), ["miniconda", "env"])["problems"] == []
-    (small,) = build.build(state, wished, known(wished), ["packages"])["problems"]
-    assert "packages" in small["what"]
-    assert "datasets" not in small["what"]
+    assert planner.build(state, config, known(config), ["miniconda", "env"])["problems"] == []
+    (small,) = planner.build(state, config, known(config), ["packages"])["problems"]
+    assert "packages" in small["message"]
+    assert "datasets" not in small["message"]
 
 
 def test_a_full_disk_of_the_system_names_what_can_be_moved():
-    state = gpu_host(cards=["T4"])
+    state = gpu_host(gpus=["T4"])
     for disk in state["disks"].values():
         disk["room"]["free"] = 1 * GB
-    (problem,) = preflight.judge_room([stage_of(state, "nvidia_driver")], state)
-    assert problem["way_out"] == "Free some room."
-    (problem,) = preflight.judge_room([stage_of(state, "cuda_toolkit")], state)
-    assert problem["way_out"] == "Free some room, or put cuda_toolkit_prefix or cuda_toolkit_tmpdir on a larger disk."
+    (problem,) = preflight.check_space([stage_of(state, "nvidia_driver")], state)
+    assert problem["fix"] == "Free some room."
+    (problem,) = preflight.check_space([stage_of(state, "cuda_toolkit")], state)
+    assert problem["fix"] == "Free some room, or put cuda_toolkit_prefix or cuda_toolkit_tmpdir on a larger disk."
 
 
 def test_reach_one_of_several_addresses_is_enough():
     needs = [{"url": "http://a", "why": "x", "stage": "s"}, {"url": "http://b", "why": "x", "stage": "s"}]
-    assert preflight.judge_reach({"http://a": "silent"}, needs) == []
-    (problem,) = preflight.judge_reach({"http://a": "silent", "http://b": "gone"}, needs)
-    assert "http://b: gone" in problem["what"]
+    assert preflight.check_reachable({"http://a": "silent"}, needs) == []
+    (problem,) = preflight.check_reachable({"http://a": "silent", "http://b": "gone"}, needs)
+    assert "http://b: gone" in problem["message"]
 
 
 @pytest.mark.parametrize(
@@ -161,12 +162,12 @@ def test_a_folder_that_is_no_conda_is_not_touched():
     state = bare()
     state["miniconda"].update(prefix=directory(), empty=False)
     problems = plan(state)["problems"]
-    assert any("is no conda" in problem["what"] for problem in problems)
+    assert any("is no conda" in problem["message"] for problem in problems)
 
 
 def test_anaconda_channels_need_the_terms():
-    wished = wanted(miniconda_channels=["defaults"])
-    assert any("terms of service" in problem["what"] for problem in plan(bare(wished), wished)["problems"])
+    config = wanted(miniconda_channels=["defaults"])
+    assert any("terms of service" in problem["message"] for problem in plan(bare(config), config)["problems"])
     agreed = wanted(miniconda_channels=["defaults"], miniconda_accept_anaconda_terms="yes")
     assert plan(bare(agreed), agreed)["problems"] == []
 
@@ -214,8 +215,8 @@ def test_an_env_with_another_python_stays():
     state = provisioned()
     state["env"]["python"] = "3.8.20"
     (problem,) = plan(state)["problems"]
-    assert "has Python 3.8.20" in problem["what"]
-    assert "codetr_env_name" in problem["way_out"]
+    assert "has Python 3.8.20" in problem["message"]
+    assert "codetr_env_name" in problem["fix"]
 
 
 @pytest.mark.parametrize(
@@ -228,14 +229,14 @@ def test_an_env_with_another_python_stays():
     ],
 )
 def test_an_interpreter_that_does_not_fit(given, base, part):
-    wished = wanted(**given)
-    state = bare(wished, env__base=base)
-    assert any(part in problem["what"] for problem in plan(state, wished)["problems"])
+    config = wanted(**given)
+    state = bare(config, env__base=base)
+    assert any(part in problem["message"] for problem in plan(state, config)["problems"])
 
 
 def test_venv_and_existing_need_no_conda():
-    wished = wanted(codetr_env_manager="venv", codetr_env_python="/usr/bin/python3.10")
-    made = plan(bare(wished, env__base="3.10.12"), wished)
+    config = wanted(codetr_env_manager="venv", codetr_env_python="/usr/bin/python3.10")
+    made = plan(bare(config, env__base="3.10.12"), config)
     assert made["stages"]["miniconda"]["action"] == "skip"
     assert made["stages"]["env"]["params"]["python"] == "/opt/codetr/envs/codetr/bin/python"
 
@@ -265,9 +266,9 @@ def test_foreign_packages_are_named(dists, folders, editable, name):
     state["packages"]["folders"] = folders
     state["packages"]["editable"].update(editable)
     (problem,) = plan(state)["problems"]
-    assert name in problem["what"]
-    wished = wanted(codetr_packages_remove_foreign=True)
-    assert plan(state, wished)["stages"]["packages"]["params"]["foreign"] == [name]
+    assert name in problem["message"]
+    config = wanted(codetr_packages_remove_foreign=True)
+    assert plan(state, config)["stages"]["packages"]["params"]["foreign"] == [name]
 
 
 def test_mmcv_full_own_folder_is_not_foreign():
@@ -289,8 +290,8 @@ def test_users_work_stops_a_checkout_of_another_commit():
     state["repo"]["changed"].append("README.md")
     state["repo"]["commit"] = "0" * 40
     (problem,) = plan(state)["problems"]
-    assert "README.md" in problem["what"]
-    assert "stash" in problem["way_out"]
+    assert "README.md" in problem["message"]
+    assert "stash" in problem["fix"]
 
 
 def test_our_own_edits_are_not_dirt():
@@ -315,24 +316,24 @@ def test_a_file_to_edit_that_somebody_changed_stops_the_run():
     path = sorted(state["repo"]["files"])[0]
     entry = state["repo"]["files"][path]
     entry.update(sha256="f" * 64, find=[1] * len(entry["find"]), replace=[0] * len(entry["replace"]))
-    assert any(path in problem["what"] for problem in plan(state)["problems"])
+    assert any(path in problem["message"] for problem in plan(state)["problems"])
 
 
 def test_a_commit_without_a_list_of_edits_is_refused():
-    wished = wanted(codetr_repo_commit="1" * 40)
-    assert any("no list of source edits" in problem["what"] for problem in plan(bare(wished), wished)["problems"])
+    config = wanted(codetr_repo_commit="1" * 40)
+    assert any("no list of source edits" in problem["message"] for problem in plan(bare(config), config)["problems"])
 
 
 def test_another_remote_folder_is_not_taken_for_ours():
     state = bare()
     state["repo"].update(dest=directory(), empty=False)
-    assert any("no git checkout" in problem["what"] for problem in plan(state)["problems"])
+    assert any("no git checkout" in problem["message"] for problem in plan(state)["problems"])
 
 
-def test_a_way_out_that_serves_several_problems_is_said_once():
+def test_a_fix_that_serves_several_problems_is_said_once():
     said = {"repo": "A is silent.", "datasets": "B is silent."}
-    shared = [{"stage": stage, "what": what, "way_out": "Check it."} for stage, what in said.items()]
-    message = refusal([*shared, {"stage": "preflight", "what": "C is small.", "way_out": "Grow it."}])
+    shared = [{"stage": stage, "message": what, "fix": "Check it."} for stage, what in said.items()]
+    message = refusal([*shared, {"stage": "preflight", "message": "C is small.", "fix": "Grow it."}])
     assert message.splitlines() == [
         "Nothing was changed; 3 problems to solve first:",
         "  - repo: A is silent.",
@@ -342,9 +343,9 @@ def test_a_way_out_that_serves_several_problems_is_said_once():
 
 
 def test_an_env_from_a_stand_in_channel_carries_the_mark():
-    wished = wanted(provision_artifacts={"conda-forge": {"urls": ["http://lab/conda-forge"], "stand_in": True}})
-    assert plan(bare(wished), wished)["stages"]["env"]["stand_in"]
+    config = wanted(provision_artifacts={"conda-forge": {"urls": ["http://lab/conda-forge"], "stand_in": True}})
+    assert plan(bare(config), config)["stages"]["env"]["stand_in"]
     assert not plan(bare())["stages"]["env"]["stand_in"]
-    kept = provisioned(wished)
+    kept = provisioned(config)
     kept["receipts"]["env"] = {"stand_in": True}
-    assert plan(kept, wished)["stages"]["env"]["stand_in"]
+    assert plan(kept, config)["stages"]["env"]["stand_in"]

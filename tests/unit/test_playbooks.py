@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, wishes
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, options
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "playbooks" / "site.yml"
 VERIFY = ROOT / "playbooks" / "verify.yml"
-BOOLEANS = sorted(name for name, option in wishes.specs().items() if option["type"] == "bool")
+BOOLEANS = sorted(name for name, option in options.specs().items() if option["type"] == "bool")
 
 
 class Bench:

@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.probe import base, env, miniconda, packages, repo
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.env import probe as env
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.miniconda import probe as miniconda
+from ansible_collections.codetr.provision.plugins.module_utils.packages import probe as packages
+from ansible_collections.codetr.provision.plugins.module_utils.preflight import probe as base
+from ansible_collections.codetr.provision.plugins.module_utils.repo import probe as repo
+from ansible_collections.codetr.provision.plugins.module_utils.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
@@ -257,16 +262,17 @@ def test_python_3_8_imports_every_probe_and_compiles_every_module() -> None:
     python = next(iter(sorted(PYENV.glob("3.8*/bin/python"))), None)
     if python is None:
         pytest.skip("no Python 3.8 on this machine")
-    probes = sorted(path.stem for path in (ROOT / "plugins" / "module_utils" / "probe").glob("*.py") if path.stem != "__init__")
     code = (
         "import importlib, pathlib, sys\n"
-        f"for name in {probes!r}: importlib.import_module('ansible_collections.codetr.provision.plugins.module_utils.probe.' + name)\n"
         f"for path in pathlib.Path({str(ROOT / 'plugins' / 'modules')!r}).glob('*.py'): compile(path.read_bytes(), str(path), 'exec')\n"
-        "from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present\n"
-        "from ansible_collections.codetr.provision.plugins.module_utils.probe import base, capture, host, nvidia_driver\n"
-        "found = nvidia_driver.probe(capture.Recorder(), {'always': True, 'candidates': ['dkms'], 'files': [], 'deep': True})\n"
-        "nvidia_present.find(found, []), nvidia_present.closure(found)\n"
-        "print(sys.version_info[:2], sorted(base.probe(host.Host(), {'paths': ['/'], 'apt': ['git']}))[0])\n"
+        "package = 'ansible_collections.codetr.provision.plugins.module_utils'\n"
+        f"for name in {[f'{name}.probe' for name in STAGES]!r}: importlib.import_module(package + '.' + name)\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present, probe\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.preflight import probe as preflight\n"
+        "from ansible_collections.codetr.provision.plugins.module_utils.host import capture, host\n"
+        "found = probe.probe(capture.Recorder(), {'always': True, 'candidates': ['dkms'], 'files': [], 'deep': True})\n"
+        "present.find(found, []), present.closure(found)\n"
+        "print(sys.version_info[:2], sorted(preflight.probe(host.Host(), {'paths': ['/'], 'apt': ['git']}))[0])\n"
     )
     done = subprocess.run(
         [python, "-c", code], env={"PYTHONPATH": str(ROOT / "playbooks" / "collections"), "PYTHONDONTWRITEBYTECODE": "1"},

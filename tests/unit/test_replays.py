@@ -63,9 +63,9 @@ def complaint(replay: dict[str, Any]) -> str:
 
 
 def asked(replay: dict[str, Any]) -> str:
-    """The wishes of a replayed host."""
-    wishes = [f"`{name}={str(value).lower() if isinstance(value, bool) else value}`" for name, value in replay.get("wishes", {}).items()]
-    return "<br>".join([*wishes, *(["a local connection"] if replay.get("connection") == "local" else [])]) or "nothing"
+    """The config of a replayed host."""
+    config = [f"`{name}={str(value).lower() if isinstance(value, bool) else value}`" for name, value in replay.get("config", {}).items()]
+    return "<br>".join([*config, *(["a local connection"] if replay.get("connection") == "local" else [])]) or "nothing"
 
 
 def cell(text: str) -> str:
@@ -94,9 +94,9 @@ def test_a_reported_host_gets_its_answer(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", replayed.names())
-def test_a_refusal_names_a_way_out_and_touches_nothing(name: str, tmp_path: Path) -> None:
+def test_a_refusal_names_a_fix_and_touches_nothing(name: str, tmp_path: Path) -> None:
     made, _ = replayed.plan(replayed.read(name), tmp_path)
-    assert all(len(item["way_out"]) > 25 and item["way_out"].endswith(".") for item in made["problems"])
+    assert all(len(item["fix"]) > 25 and item["fix"].endswith(".") for item in made["problems"])
     words = [text for text in (replayed.said(made), *made["waits"]) if "None" in text or "  -  " in text or ".." in text.replace("...", "")]
     assert words == []
 

@@ -116,7 +116,7 @@ def test_a_level_that_passed_is_in_the_sentence(tmp_path: Path) -> None:
     assert "of train asked for" not in written(run, tmp_path)
 
 
-def test_speed_has_a_table_of_its_own_and_its_picture(tmp_path: Path) -> None:
+def test_speed_has_a_table_of_its_own_and_its_image(tmp_path: Path) -> None:
     run = one_run()
     folder = fetched(tmp_path, verify(level="speed", level_passed="speed", figures={"speed": SPEED, "iterations": 16}))
     Image.new("RGB", (8, 8), "blue").save(folder / "one" / "speed.png")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.codetr.provision.plugins.module_utils.plan import mmcv
-from ansible_collections.codetr.provision.plugins.module_utils.plan.toolkit_wanted import minor_of
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import minor_of
+from ansible_collections.codetr.provision.plugins.module_utils.packages import mmcv
 from ansible_collections.codetr.provision.plugins.plugin_utils import catalog
 from driverfacts import gpu_host
 from hostfacts import bare, plan, provisioned, wanted
@@ -20,16 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "roles" / "codetr_packages"
 
 
-def packages_of(state: dict[str, Any], wished: dict[str, Any] | None = None, **changes: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def packages_of(state: dict[str, Any], config: dict[str, Any] | None = None, **changes: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The stage of the packages, and what stands against it."""
-    made = plan(state, wished, **changes)
+    made = plan(state, config, **changes)
     return made["stages"]["packages"], [problem for problem in made["problems"] if problem["stage"] == "packages"]
 
 
 def chosen(name: str, driver: int | None, **given: Any) -> dict[str, Any]:
     """The parameters of the packages for one card and driver."""
-    wished = wanted(**given)
-    return packages_of(gpu_host(cards=[name], wished=wished, **({"driver": driver} if driver else {})), wished)[0]["params"]
+    config = wanted(**given)
+    return packages_of(gpu_host(gpus=[name], config=config, **({"driver": driver} if driver else {})), config)[0]["params"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_v100_has_code_in_the_older_torch_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("here", "wish", "manager", "base", "lock"),
+    ("here", "option", "manager", "base", "lock"),
     [
         (None, "", "conda", None, "py312"),
         ("3.11.7", "", "conda", None, "py311"),
@@ -69,25 +69,25 @@ def test_v100_has_code_in_the_older_torch_only() -> None:
         ("3.12.3", "", "existing", None, "py312"),
     ],
 )
-def test_the_python_that_is_there_stays_if_it_will_do(here: str | None, wish: str, manager: str, base: str | None, lock: str) -> None:
-    wished = wanted(codetr_env_python_version=wish, codetr_env_manager=manager, codetr_env_python="/usr/bin/python3" if base else "")
-    state = gpu_host(cards=["H200"], wished=wished, driver=580)
+def test_the_python_that_is_there_stays_if_it_will_do(here: str | None, option: str, manager: str, base: str | None, lock: str) -> None:
+    config = wanted(codetr_env_python_version=option, codetr_env_manager=manager, codetr_env_python="/usr/bin/python3" if base else "")
+    state = gpu_host(gpus=["H200"], config=config, driver=580)
     state["env"].update(python=here, base=base)
-    assert Path(packages_of(state, wished)[0]["params"]["lock_file"]).stem.endswith(lock)
+    assert Path(packages_of(state, config)[0]["params"]["lock_file"]).stem.endswith(lock)
 
 
 def test_a_python_that_the_stack_is_not_for_is_refused() -> None:
-    wished = wanted(codetr_env_python_version="3.9")
-    (problem,) = [item for item in plan(bare(wished), wished)["problems"] if item["stage"] == "env"]
-    assert "stack cpu is for Python 3.10" in problem["what"]
+    config = wanted(codetr_env_python_version="3.9")
+    (problem,) = [item for item in plan(bare(config), config)["problems"] if item["stage"] == "env"]
+    assert "stack cpu is for Python 3.10" in problem["message"]
 
 
 def test_ops_are_compiled_for_exactly_the_cards_that_are_there() -> None:
     build = chosen("H200", 580)["build"]
     assert build["archs"] == ["9.0"]
     assert build["environment"]["TORCH_CUDA_ARCH_LIST"] == "9.0"
-    wished = wanted()
-    both = packages_of(gpu_host(cards=["H200", "L4"], wished=wished, driver=580), wished)[0]["params"]["build"]
+    config = wanted()
+    both = packages_of(gpu_host(gpus=["H200", "L4"], config=config, driver=580), config)[0]["params"]["build"]
     assert both["environment"]["TORCH_CUDA_ARCH_LIST"] == "8.9;9.0"
 
 
@@ -105,9 +105,9 @@ def test_for_cuda_13_the_compiler_comes_from_the_index_and_is_of_torchs_minor_ve
 
 
 def test_for_cuda_12_a_toolkit_is_installed_to_compile_with() -> None:
-    wished = wanted(cuda_toolkit_source="nvidia")
-    state = gpu_host(cards=["H200"], wished=wished, driver=570)
-    made = plan(state, wished)
+    config = wanted(cuda_toolkit_source="nvidia")
+    state = gpu_host(gpus=["H200"], config=config, driver=570)
+    made = plan(state, config)
     build, toolkit = made["stages"]["packages"]["params"]["build"], made["stages"]["cuda_toolkit"]["after"]["toolkits"]["12.8"]
     assert toolkit["path"] == build["environment"]["CUDA_HOME"] == "/usr/local/cuda-12.8"
     assert build["cuobjdump"] == "/usr/local/cuda-12.8/bin/cuobjdump"
@@ -115,7 +115,7 @@ def test_for_cuda_12_a_toolkit_is_installed_to_compile_with() -> None:
 
 
 def test_for_cuda_12_with_a_wheel_no_toolkit_is_wanted() -> None:
-    state = gpu_host(cards=["H200"], driver=570)
+    state = gpu_host(gpus=["H200"], driver=570)
     key = packages_of(state)[0]["params"]["key"]
     made = plan(state, wheels={key: {"path": "/cache/x.whl", "file": "x.whl", "sha256": "0" * 64}})
     assert made["problems"] == []
@@ -124,13 +124,13 @@ def test_for_cuda_12_with_a_wheel_no_toolkit_is_wanted() -> None:
 
 
 def test_for_cuda_12_with_neither_the_plan_says_so_first() -> None:
-    wished = wanted(cuda_toolkit_versions=[])
-    _, problems = packages_of(gpu_host(cards=["H200"], wished=wished, driver=570), wished)
+    config = wanted(cuda_toolkit_versions=[])
+    _, problems = packages_of(gpu_host(gpus=["H200"], config=config, driver=570), config)
     (problem,) = problems
-    assert "compiled for torch 2.10.0 and CUDA 12.8 (compute capability 9.0)" in problem["what"]
-    assert "neither a CUDA 12 toolkit nor a compiled wheel" in problem["what"]
-    assert 'cuda_toolkit_versions to ["12.8"]' in problem["way_out"]
-    assert "sm90" in problem["way_out"]
+    assert "compiled for torch 2.10.0 and CUDA 12.8 (compute capability 9.0)" in problem["message"]
+    assert "neither a CUDA 12 toolkit nor a compiled wheel" in problem["message"]
+    assert 'cuda_toolkit_versions to ["12.8"]' in problem["fix"]
+    assert "sm90" in problem["fix"]
 
 
 @pytest.mark.parametrize(
@@ -143,13 +143,13 @@ def test_for_cuda_12_with_neither_the_plan_says_so_first() -> None:
     ids=["the same major version", "the same minor version first", "else the newest"],
 )
 def test_for_cuda_12_a_toolkit_of_somebody_elses_will_do(versions: list[str], taken: str) -> None:
-    wished = wanted(cuda_toolkit_versions=[])
-    state = gpu_host(cards=["H200"], wished=wished, driver=570)
+    config = wanted(cuda_toolkit_versions=[])
+    state = gpu_host(gpus=["H200"], config=config, driver=570)
     about = {"type": "dir", "empty": False, "marker": None, "packaged": False, "nvcc": True, "target": None}
     state["cuda_toolkit"]["toolkits"] = [
         {**about, "path": f"/usr/local/cuda-{minor_of(version)}", "minor": minor_of(version), "version": version} for version in versions
     ]
-    stage, problems = packages_of(state, wished)
+    stage, problems = packages_of(state, config)
     assert problems == []
     assert stage["params"]["build"]["environment"]["CUDA_HOME"] == f"/usr/local/cuda-{taken}"
 
@@ -164,7 +164,7 @@ def test_for_cuda_12_a_toolkit_of_somebody_elses_will_do(versions: list[str], ta
 )
 def test_an_older_nvcc_gets_a_compiler_that_it_works_with(system: str, gcc: str, expected: tuple[str, str]) -> None:
     """CUDA 11.4.4 works with gcc below 11.2 only."""
-    state = gpu_host(system, cards=["T4"], driver=470)
+    state = gpu_host(system, gpus=["T4"], driver=470)
     state["cuda_toolkit"]["gcc"] = gcc or None
     stage, _ = packages_of(state)
     assert expected[0] in stage["apt"]
@@ -173,7 +173,7 @@ def test_an_older_nvcc_gets_a_compiler_that_it_works_with(system: str, gcc: str,
 
 def test_where_no_compiler_will_do_the_prebuilt_wheel_must_answer() -> None:
     """Debian 12 has no g++ below 11.2: there is no other way then, and its address is tried before the host is touched."""
-    stage, problems = packages_of(gpu_host(cards=["T4"], driver=470))
+    stage, problems = packages_of(gpu_host(gpus=["T4"], driver=470))
     assert problems == []
     assert not stage["params"]["build"]
     assert "needs a g++ below 11.2" in stage["params"]["why_not"]
@@ -182,25 +182,25 @@ def test_where_no_compiler_will_do_the_prebuilt_wheel_must_answer() -> None:
 
 
 def test_without_a_gpu_one_says_what_to_compile_for() -> None:
-    wished = wanted(codetr_stack="modern", nvidia_driver_without_gpu=True)
-    stage, problems = packages_of(bare(wished), wished)
-    assert "it is not known for which GPU" in problems[0]["what"]
-    wished = wanted(codetr_stack="modern", nvidia_driver_without_gpu=True, codetr_packages_compute_capabilities=["10.0", "9.0"])
-    stage, problems = packages_of(bare(wished), wished)
+    config = wanted(codetr_stack="modern", nvidia_driver_without_gpu=True)
+    stage, problems = packages_of(bare(config), config)
+    assert "it is not known for which GPU" in problems[0]["message"]
+    config = wanted(codetr_stack="modern", nvidia_driver_without_gpu=True, codetr_packages_compute_capabilities=["10.0", "9.0"])
+    stage, problems = packages_of(bare(config), config)
     assert (problems, stage["params"]["build"]["archs"]) == ([], ["9.0", "10.0"])
 
 
 def test_ada_gets_code_that_the_old_compiler_knows() -> None:
-    wished = wanted()
-    state = gpu_host(cards=["L4"], wished=wished, driver=535, system="ubuntu20.04")
-    assert packages_of(state, wished)[0]["params"]["build"]["archs"] == ["8.6"]
+    config = wanted()
+    state = gpu_host(gpus=["L4"], config=config, driver=535, system="ubuntu20.04")
+    assert packages_of(state, config)[0]["params"]["build"]["archs"] == ["8.6"]
 
 
 KEYS = {
     "card": lambda: chosen("B200", 580)["key"],
     "driver": lambda: chosen("H200", 570)["key"],
     "python": lambda: chosen("H200", 580, codetr_env_python_version="3.11")["key"],
-    "system": lambda: packages_of(gpu_host(cards=["H200"], driver=580, system="ubuntu24.04"))[0]["params"]["key"],
+    "system": lambda: packages_of(gpu_host(gpus=["H200"], driver=580, system="ubuntu24.04"))[0]["params"]["key"],
     "stack": lambda: packages_of(bare())[0]["params"]["key"],
 }
 
@@ -213,18 +213,18 @@ def test_a_wheel_is_taken_only_for_what_it_was_compiled_for(what: str) -> None:
 def test_other_edits_make_another_wheel() -> None:
     stacks = copy.deepcopy(catalog.stacks())
     stacks["modern"]["mmcv"]["edits"]["digest"] = "f" * 64
-    state = gpu_host(cards=["H200"], driver=580)
+    state = gpu_host(gpus=["H200"], driver=580)
     assert packages_of(state, stacks=stacks)[0]["params"]["key"] != packages_of(state)[0]["params"]["key"]
 
 
 def test_a_second_card_makes_the_installed_wheel_a_wrong_one() -> None:
     one = chosen("H200", 580)["key"]
-    wished = wanted()
-    state = gpu_host(cards=["H200", "B200"], wished=wished, driver=580)
+    config = wanted()
+    state = gpu_host(gpus=["H200", "B200"], config=config, driver=580)
     lock = catalog.locks()["modern-cu130-py312"]["pins"]
     state["packages"].update(site="/x", dists={**lock, "mmcv-full": "1.7.2"})
     state["receipts"]["packages"] = {"remember": {"wheel": one, "extra": []}}
-    stage, _ = packages_of(state, wished)
+    stage, _ = packages_of(state, config)
     assert stage["params"]["install_mmcv"]
     assert stage["before"] == {"mmcv-full": "1.7.2"}
 
@@ -239,28 +239,28 @@ def test_cu113_takes_wheels_by_hash_from_records() -> None:
 
 def test_a_record_that_is_changed_changes_the_locks_hash() -> None:
     url = "http://mirror.test/torch-1.11.0%2Bcu113-cp310-cp310-linux_x86_64.whl"
-    wished = wanted(provision_artifacts={"torch-1.11.0-cu113-cp310": {"urls": [url], "sha256": "9" * 64}})
-    rehash = packages_of(gpu_host(cards=["T4"], wished=wished, driver=470), wished)[0]["params"]["rehash"]
+    config = wanted(provision_artifacts={"torch-1.11.0-cu113-cp310": {"urls": [url], "sha256": "9" * 64}})
+    rehash = packages_of(gpu_host(gpus=["T4"], config=config, driver=470), config)[0]["params"]["rehash"]
     assert rehash["a68c33657a546131eb9bc44e2a98d2fa704aafae861460b051b82813852ccb44"] == "9" * 64
     assert [key for key, value in rehash.items() if key == value] == ["a1cb063876bdebb1dc64657ed68983ff1307b9f9a88b5eba620d87afe48485f1"]
 
 
 def test_the_index_torch_of_another_stack_is_no_torch_for_cu113() -> None:
-    state = gpu_host(cards=["T4"], driver=470)
+    state = gpu_host(gpus=["T4"], driver=470)
     lock = catalog.locks()["cu113-py310"]["pins"]
     state["packages"].update(site="/x", dists={**lock, "torch": "1.11.0", "mmcv-full": "1.6.0"})
     assert packages_of(state)[0]["before"] == {"torch": "1.11.0"}
 
 
 def test_a_hash_that_nobody_records_is_said() -> None:
-    stage, _ = packages_of(gpu_host(cards=["T4"], driver=470))
+    stage, _ = packages_of(gpu_host(gpus=["T4"], driver=470))
     assert any("sha256 of mmcv-full-1.6.0-cu113" in text for text in stage["warnings"])
 
 
 def test_by_conda_torch_is_the_guides_with_what_makes_it_work_today() -> None:
-    wished = wanted(codetr_torch_source="conda")
-    state = gpu_host(cards=["T4"], wished=wished, driver=470)
-    stage, problems = packages_of(state, wished)
+    config = wanted(codetr_torch_source="conda")
+    state = gpu_host(gpus=["T4"], config=config, driver=470)
+    stage, problems = packages_of(state, config)
     argv = stage["params"]["conda"]
     assert problems == []
     assert argv[:6] == ["/opt/codetr/miniconda3/bin/conda", "install", "--yes", "--quiet", "--prefix", "/opt/codetr/miniconda3/envs/codetr"]
@@ -274,13 +274,13 @@ def test_by_conda_torch_is_the_guides_with_what_makes_it_work_today() -> None:
 
 
 def test_conda_is_asked_once() -> None:
-    wished = wanted(codetr_torch_source="conda")
-    state = gpu_host(cards=["T4"], wished=wished, driver=470)
+    config = wanted(codetr_torch_source="conda")
+    state = gpu_host(gpus=["T4"], config=config, driver=470)
     lock = catalog.locks()["cu113-conda-py310"]["pins"]
     state["packages"].update(site="/x", dists={**lock, "torch": "1.11.0", "torchvision": "0.12.0", "mmcv-full": "1.6.0"})
-    assert packages_of(state, wished)[0]["params"]["conda"]
+    assert packages_of(state, config)[0]["params"]["conda"]
     state["packages"]["conda"]["pytorch"] = "1.11.0-py3.10_cuda11.3_cudnn8.2.0_0"
-    assert not packages_of(state, wished)[0]["params"]["conda"]
+    assert not packages_of(state, config)[0]["params"]["conda"]
 
 
 @pytest.mark.parametrize(
@@ -292,30 +292,30 @@ def test_conda_is_asked_once() -> None:
     ],
 )
 def test_conda_where_it_cannot_be_is_refused(given: dict[str, str], part: str) -> None:
-    wished = wanted(codetr_torch_source="conda", **given)
+    config = wanted(codetr_torch_source="conda", **given)
     card = "H200" if given.get("codetr_stack") == "modern" else "T4"
-    _, problems = packages_of(gpu_host(cards=[card], wished=wished, driver=580), wished)
-    assert any(part in problem["what"] for problem in problems)
+    _, problems = packages_of(gpu_host(gpus=[card], config=config, driver=580), config)
+    assert any(part in problem["message"] for problem in problems)
 
 
 def test_what_conda_is_to_bring_is_not_there_because_pip_brought_it() -> None:
-    wished = wanted(codetr_torch_source="conda")
-    state = gpu_host(cards=["T4"], wished=wished, driver=470)
+    config = wanted(codetr_torch_source="conda")
+    state = gpu_host(gpus=["T4"], config=config, driver=470)
     lock = catalog.locks()["cu113-conda-py310"]["pins"]
     state["packages"].update(site="/x", dists={**lock, "torch": "1.11.0", "torchvision": "0.12.0", "mmcv-full": "1.6.0"})
-    stage, _ = packages_of(state, wished)
+    stage, _ = packages_of(state, config)
     assert (stage["action"], sorted(stage["before"])) == ("update", ["torch", "torchvision"])
 
 
 def test_a_folder_takes_the_place_of_records_too() -> None:
-    wished = wanted(codetr_packages_folder="/srv/packages")
-    params = packages_of(gpu_host("ubuntu20.04", cards=["T4"], wished=wished, driver=470), wished)[0]["params"]
+    config = wanted(codetr_packages_folder="/srv/packages")
+    params = packages_of(gpu_host("ubuntu20.04", gpus=["T4"], config=config, driver=470), config)[0]["params"]
     assert (params["fetch"], params["source"], params["prebuilt"]) == ([], "build", {})
 
 
 def test_nvcc_of_the_index_gets_a_compiler_that_it_works_with() -> None:
     """nvcc 13.0 works with g++ up to 15, nvcc 12.8 up to 14."""
-    state = gpu_host(cards=["H200"], driver=580)
+    state = gpu_host(gpus=["H200"], driver=580)
     state["cuda_toolkit"]["gcc"] = "16.1.0"
     stage, _ = packages_of(state)
     assert stage["params"]["build"]["environment"]["CXX"] == "/usr/bin/g++-12"
@@ -323,7 +323,7 @@ def test_nvcc_of_the_index_gets_a_compiler_that_it_works_with() -> None:
 
 
 def test_a_compiler_that_is_there_is_not_installed_again() -> None:
-    state = gpu_host("ubuntu22.04", cards=["T4"], driver=470)
+    state = gpu_host("ubuntu22.04", gpus=["T4"], driver=470)
     state["cuda_toolkit"]["gcc"] = "11.4.0"
     assert "g++-10" in state["apt"]
     state["apt"]["g++-10"] = "10.5.0"
@@ -336,8 +336,8 @@ def test_no_lock_names_an_index() -> None:
 
 
 def test_a_folder_is_all_that_is_asked() -> None:
-    wished = wanted(codetr_packages_folder="/srv/packages")
-    stage, _ = packages_of(gpu_host(cards=["H200"], wished=wished, driver=580), wished)
+    config = wanted(codetr_packages_folder="/srv/packages")
+    stage, _ = packages_of(gpu_host(gpus=["H200"], config=config, driver=580), config)
     assert stage["params"]["index"] == ["--no-index", "--find-links", "/srv/packages"]
     assert stage["needs"] == []
 
@@ -387,7 +387,7 @@ def test_a_record_without_a_hash_keeps_none() -> None:
 
 
 def test_capabilities_are_in_order_of_numbers() -> None:
-    wished = wanted(codetr_stack="modern", codetr_packages_compute_capabilities=["12.0", "8.9", "10.0"])
-    stage, _ = packages_of(gpu_host(cards=["H200"], wished=wished, driver=580), wished)
+    config = wanted(codetr_stack="modern", codetr_packages_compute_capabilities=["12.0", "8.9", "10.0"])
+    stage, _ = packages_of(gpu_host(gpus=["H200"], config=config, driver=580), config)
     assert stage["params"]["build"]["archs"] == ["8.9", "10.0", "12.0"]
     assert mmcv.HOST_COMPILERS[0] == "g++-7"

@@ -80,8 +80,8 @@ def test_a_clone_over_plain_http_has_the_commit_and_the_places(sdist, www, tmp_p
     result = codetr.build(www, "http://lab")
     tree = checkout(www, tmp_path / "clone")
     head = subprocess.run(["git", "-C", str(tree), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert head.stdout.strip() == result["wishes"]["codetr_repo_commit"]
-    assert (tree / result["wishes"]["codetr_workspace_config"]).exists()
+    assert head.stdout.strip() == result["config"]["codetr_repo_commit"]
+    assert (tree / result["config"]["codetr_workspace_config"]).exists()
     assert "STAND-IN" in (tree / "STAND-IN.md").read_text()
     assert not (tree / "mmdet" / ".mim").exists()
     places = {place.path: len(GPU_BY_NAME.findall((tree / place.path).read_text())) for place in codetr_plant.PLACES}
@@ -103,9 +103,9 @@ def test_data_and_an_installation_do_not_make_a_clone_dirty(sdist, www, tmp_path
 
 def test_its_edits_apply_to_a_clone_and_leave_no_gpu_by_name(sdist, www, tmp_path):
     result = codetr.build(www, "http://lab")
-    document = yaml.safe_load(Path(result["wishes"]["codetr_repo_edits"]).read_text())
+    document = yaml.safe_load(Path(result["config"]["codetr_repo_edits"]).read_text())
     assert document["stand_in"] is True
-    assert document["commit"] == result["wishes"]["codetr_repo_commit"]
+    assert document["commit"] == result["config"]["codetr_repo_commit"]
     tree = checkout(www, tmp_path / "clone")
     apply(document, "print_arguments", tree)
     for group in document["stacks"]["cpu"]:
@@ -115,16 +115,16 @@ def test_its_edits_apply_to_a_clone_and_leave_no_gpu_by_name(sdist, www, tmp_pat
 
 
 def test_the_commit_does_not_depend_on_who_builds_it(sdist, www, tmp_path, monkeypatch):
-    first = codetr.build(www, "http://lab")["wishes"]["codetr_repo_commit"]
+    first = codetr.build(www, "http://lab")["config"]["codetr_repo_commit"]
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".gitconfig").write_text("[user]\nname = Someone\nemail = someone@example.invalid\n[core]\nautocrlf = true\n")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GIT_AUTHOR_DATE", "2001-01-01T00:00:00+0000")
     (www.parent / "built" / "codetr.json").unlink()
-    assert codetr.build(www, "http://another")["wishes"]["codetr_repo_commit"] == first
+    assert codetr.build(www, "http://another")["config"]["codetr_repo_commit"] == first
 
 
-def test_it_is_built_again_only_when_something_changed(sdist, www, monkeypatch):
+def test_it_is_built_retry_only_when_something_changed(sdist, www, monkeypatch):
     result = codetr.build(www, "http://lab")
     calls = []
     real = codetr_sdist.source_tree
@@ -152,7 +152,7 @@ def test_a_real_repository_is_served_in_its_place(www, tmp_path, monkeypatch):
     monkeypatch.setenv("CODETR_LAB_REPO", str(source))
     monkeypatch.setattr(codetr, "REAL_COMMIT", commit)
     result = codetr.build(www, "http://lab")
-    assert result == {"artifacts": {}, "wishes": {"codetr_repo_url": "http://lab/git/Co-DETR.git"}, "stand_ins": []}
+    assert result == {"artifacts": {}, "config": {"codetr_repo_url": "http://lab/git/Co-DETR.git"}, "stand_ins": []}
     assert (checkout(www, tmp_path / "clone") / ".git" / "refs").exists()
 
 

@@ -84,7 +84,7 @@ def test_records_name_the_installers_and_are_marked(site: Site) -> None:
     assert record["urls"] == [f"{site.base_url}/miniconda/Miniconda3-py310_24.11.1-0-Linux-x86_64.sh"]
     assert record["size"] == site.installer("24.11.1-0").stat().st_size
     assert all(entry["stand_in"] is True for entry in result["artifacts"].values())
-    assert result["wishes"] == {"miniconda_channel_alias": f"{site.base_url}/conda"}
+    assert result["config"] == {"miniconda_channel_alias": f"{site.base_url}/conda"}
     assert set(result["stand_ins"]) == set(standin.UPSTREAMS)
 
 

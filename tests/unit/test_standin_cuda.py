@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.probe import toolkit
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from lab.standins import cuda
 
 LOG = Path("/tmp/cuda-installer.log")

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import nvidia_present
-from ansible_collections.codetr.provision.plugins.module_utils.probe import nvidia_driver
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
 from hostfacts import known, wanted
 from lab import upstreams
 from lab.standins import nvidia

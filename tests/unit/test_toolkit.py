@@ -1,12 +1,10 @@
-"""CUDA toolkits: which are wanted and from where, room, compilers, and wishes that cannot be."""
+"""CUDA toolkits: which are wanted and from where, room, compilers, and config that cannot be."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import (
-    nvidia_repository,
-)
-from ansible_collections.codetr.provision.plugins.plugin_utils import wishes
+from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
+from ansible_collections.codetr.provision.plugins.plugin_utils import options
 from hostfacts import GB, known, plan, wanted
 from toolkitfacts import PATH, REAL, UBUNTU20, problem, stage, state_of
 
@@ -45,9 +43,9 @@ def test_a_bare_host_gets_the_runfile_by_its_hash():
     ],
 )
 def test_versions_that_wishes_and_stack_name(versions, toolkits, expected):
-    wished = wanted(cuda_toolkit_versions=versions, codetr_stack="cpu")
-    stacks = {name: {**data, "toolkits": toolkits} for name, data in known(wished)["stacks"].items()}
-    made = plan(state_of(wished=wished), wished, stacks=stacks)["stages"]["cuda_toolkit"]
+    config = wanted(cuda_toolkit_versions=versions, codetr_stack="cpu")
+    stacks = {name: {**data, "toolkits": toolkits} for name, data in known(config)["stacks"].items()}
+    made = plan(state_of(config=config), config, stacks=stacks)["stages"]["cuda_toolkit"]
     assert [run["version"] for run in made["params"]["runfiles"]] == expected
     assert made["action"] == ("install" if expected else "skip")
     assert made["reason"]
@@ -67,13 +65,13 @@ def test_versions_that_wishes_and_stack_name(versions, toolkits, expected):
     ],
 )
 def test_what_is_refused(given, changes, part):
-    assert part in problem(changes=changes, **given)["what"]
+    assert part in problem(changes=changes, **given)["message"]
 
 
 def test_a_version_that_is_not_known_is_refused_with_those_that_are():
-    way_out = problem(cuda_toolkit_versions=["12.4.1"])["way_out"]
-    assert "11.3.1, 11.4.0, 11.4.1, 11.4.2, 11.4.3, 11.4.4, 11.8.0" in way_out
-    assert "cuda_toolkit_source=nvidia tries" in way_out
+    fix = problem(cuda_toolkit_versions=["12.4.1"])["fix"]
+    assert "11.3.1, 11.4.0, 11.4.1, 11.4.2, 11.4.3, 11.4.4, 11.8.0" in fix
+    assert "cuda_toolkit_source=nvidia tries" in fix
 
 
 def test_any_other_version_is_one_record():
@@ -83,7 +81,7 @@ def test_any_other_version_is_one_record():
     assert (run["version"], run["path"], made["problems"]) == ("12.4.1", "/usr/local/cuda-12.4", [])
     nameless = {"cuda-12.4.1-linux-x86_64": {**record, "sha256": None}}
     given = {"cuda_toolkit_versions": ["12.4.1"], "provision_artifacts": nameless, "cuda_toolkit_source": "runfile"}
-    assert "has no sha256" in problem(**given)["what"]
+    assert "has no sha256" in problem(**given)["message"]
 
 
 @pytest.mark.parametrize(
@@ -144,11 +142,11 @@ def test_a_mirror_of_the_repository_brings_its_key():
 def test_room_is_asked_for_with_figures():
     made = stage()
     assert [(need["path"], need["bytes"]) for need in made["disk"]] == [("/opt/codetr/cache", 9_360_000_000), ("/usr/local", 5_760_000_000)]
-    wished = wanted(cuda_toolkit_versions=[REAL])
-    state = state_of(wished=wished)
+    config = wanted(cuda_toolkit_versions=[REAL])
+    state = state_of(config=config)
     for disk in state["disks"].values():
         disk["room"]["free"] = 12 * GB
-    problems = [found["what"] for found in plan(state, wished)["problems"]]
+    problems = [found["message"] for found in plan(state, config)["problems"]]
     assert any("12.0 GB free" in what and "cuda_toolkit 9.4 GB" in what and "cuda_toolkit 5.8 GB" in what for what in problems)
 
 
@@ -191,7 +189,7 @@ def test_a_compiler_that_nvcc_does_not_work_with_is_said_plainly(gcc, version, c
     ],
 )
 def test_bad_values(given, part):
-    with pytest.raises(wishes.WishError) as failed:
-        wishes.coerce(given)
+    with pytest.raises(options.OptionError) as failed:
+        options.coerce(given)
     (said,) = failed.value.problems
     assert part in said

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import (
-    build,
-    toolkit_link,
-    toolkit_texts,
-    toolkit_wanted,
-)
-from ansible_collections.codetr.provision.plugins.module_utils.plan import toolkit as toolkit_plan
+from ansible_collections.codetr.provision.plugins.module_utils import planner
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import plan as toolkit_plan
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
 from hostfacts import bare, known, plan, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toolkitfacts import PATH, REAL, UBUNTU20, entry, mark, problem, settled, stage, state_of
+from toolkitfacts import PATH, REAL, UBUNTU20, confirmed, entry, mark, problem, stage, state_of
 
 
 @pytest.mark.parametrize(
@@ -47,8 +45,8 @@ def test_what_is_there_already(found, given, action, part):
     }.get(action, (action, [True]))
     state = state_of(found)
     state["cuda_toolkit"]["env"] = {file["path"]: file["text"] for file in made["params"]["files"]}
-    wished = wanted(**{"cuda_toolkit_versions": [REAL], **given})
-    again = plan(state, wished)["stages"]["cuda_toolkit"]
+    config = wanted(**{"cuda_toolkit_versions": [REAL], **given})
+    again = plan(state, config)["stages"]["cuda_toolkit"]
     assert again["action"] == action
     assert part in again["reason"]
 
@@ -64,7 +62,7 @@ def test_what_is_there_already(found, given, action, part):
     ],
 )
 def test_nothing_of_somebody_elses_is_overwritten(found, given, part):
-    assert part in problem(found, **given)["what"]
+    assert part in problem(found, **given)["message"]
 
 
 def test_what_apt_began_apt_completes():
@@ -126,14 +124,14 @@ def test_a_toolkit_below_another_prefix_is_not_forgotten():
 
 
 def test_a_default_that_is_asked_for_and_taken_back():
-    wished = wanted(cuda_toolkit_versions=[REAL, "11.8"], cuda_toolkit_default="11.8")
-    state = state_of(wished=wished, cuda_toolkit__default={"type": "link", "target": "cuda-12.4"})
-    made = plan(state, wished)["stages"]["cuda_toolkit"]
+    config = wanted(cuda_toolkit_versions=[REAL, "11.8"], cuda_toolkit_default="11.8")
+    state = state_of(config=config, cuda_toolkit__default={"type": "link", "target": "cuda-12.4"})
+    made = plan(state, config)["stages"]["cuda_toolkit"]
     assert made["params"]["link"]["target"] == "/usr/local/cuda-11.8"
     assert made["remember"]["default"] == {"set": "/usr/local/cuda-11.8", "before": "cuda-12.4"}
-    state = settled(made, state)
-    assert plan(state, wished)["stages"]["cuda_toolkit"]["action"] == "keep"
-    assert plan(state, wished)["stages"]["cuda_toolkit"]["remember"] == made["remember"]
+    state = confirmed(made, state)
+    assert plan(state, config)["stages"]["cuda_toolkit"]["action"] == "keep"
+    assert plan(state, config)["stages"]["cuda_toolkit"]["remember"] == made["remember"]
     without = wanted(cuda_toolkit_versions=[REAL, "11.8"])
     back = plan(state, without)["stages"]["cuda_toolkit"]
     assert (back["action"], back["params"]["link"]["target"]) == ("configure", "cuda-12.4")
@@ -143,15 +141,15 @@ def test_a_default_that_is_asked_for_and_taken_back():
 
 
 def test_path_and_linker_are_told_when_asked_and_no_longer_when_not():
-    wished = wanted(cuda_toolkit_versions=[REAL, "11.8"], cuda_toolkit_path=True, cuda_toolkit_ldconfig=True, cuda_toolkit_default="11.8")
-    state = state_of(wished=wished)
-    made = plan(state, wished)["stages"]["cuda_toolkit"]
+    config = wanted(cuda_toolkit_versions=[REAL, "11.8"], cuda_toolkit_path=True, cuda_toolkit_ldconfig=True, cuda_toolkit_default="11.8")
+    state = state_of(config=config)
+    made = plan(state, config)["stages"]["cuda_toolkit"]
     texts = {file["path"]: file["text"] for file in made["params"]["files"]}
     assert "CUDA_HOME=/usr/local/cuda-11.8\n" in texts[toolkit_texts.PROFILE]
     assert "LD_LIBRARY_PATH" not in texts[toolkit_texts.PROFILE]
     assert texts[toolkit_texts.LDCONF].splitlines()[1:] == ["/usr/local/cuda-11.4/lib64", "/usr/local/cuda-11.8/lib64"]
     assert sorted(set(made["remember"]["files"]) - set(texts)) == []
-    state = settled(made, state)
+    state = confirmed(made, state)
     without = wanted(cuda_toolkit_versions=[REAL, "11.8"], cuda_toolkit_default="11.8")
     back = plan(state, without)["stages"]["cuda_toolkit"]
     assert back["params"]["gone"] == [toolkit_texts.PROFILE, toolkit_texts.LDCONF]
@@ -181,20 +179,20 @@ def test_a_finished_host_gets_nothing_and_nothing_of_others_is_removed(versions,
         "cuda_toolkit_ldconfig": linker,
         "cuda_toolkit_default": versions[0] if default and versions else "",
     }
-    wished = wanted(cuda_toolkit_versions=versions, **given_)
+    config = wanted(cuda_toolkit_versions=versions, **given_)
     found = [entry(f"/usr/local/cuda-{minor}", f"{minor}.9", marker=mark("begun" if cut else "whole") if mine else None) for minor in there]
-    state = state_of(found, wished, cuda_toolkit__default=None if link is None else {"type": "link", "target": link})
+    state = state_of(found, config, cuda_toolkit__default=None if link is None else {"type": "link", "target": link})
     if cut:
         state["inprogress"] = {"cuda_toolkit": {}}
-    ctx = build.context(wished, known(wished), "cpu", state["user"]["owner"])
-    made = toolkit_plan.plan(state, wished, ctx).as_dict()
+    ctx = planner.context(config, known(config), "cpu", state["user"]["owner"])
+    made = toolkit_plan.plan(state, config, ctx).as_dict()
     assert made["problems"] == []
     assert not [run for run in made["params"]["runfiles"] if run["clean"] and not mine]
     assert {entry["path"] for entry in made["remember"]["toolkits"].values()} <= (
         {run["path"] for run in made["params"]["runfiles"]} | {one["path"] for one in found if one["marker"]}
     )
-    after = settled(made, state)
-    again = toolkit_plan.plan(after, wished, ctx)
+    after = confirmed(made, state)
+    again = toolkit_plan.plan(after, config, ctx)
     assert again.action in ("keep", "skip"), again.reason
     if not default or not versions:
         assert toolkit_link.same(made["params"]["link"]["target"], link)

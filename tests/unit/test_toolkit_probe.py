@@ -8,11 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan import (
-    toolkit_texts,
-)
-from ansible_collections.codetr.provision.plugins.module_utils.probe import toolkit
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 
 
 class Tree:

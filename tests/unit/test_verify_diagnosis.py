@@ -5,7 +5,7 @@ import re
 
 import pytest
 import verifypackage  # noqa: F401
-from ansible_collections.codetr.provision.plugins.plugin_utils import wishes
+from ansible_collections.codetr.provision.plugins.plugin_utils import options
 from verify.diagnosis import diagnose
 from verify.known import KNOWN
 
@@ -135,6 +135,6 @@ def test_every_row_tells_a_cause_and_what_to_do_in_sentences():
 
 def test_fixes_name_variables_that_exist():
     named = {name for known in KNOWN for name in re.findall(r"\b(?:codetr|provision|nvidia|miniconda|cuda)_[a-z_]+", known.fix)}
-    roles = {path.name for path in (wishes.ROOT / "roles").iterdir()}
+    roles = {path.name for path in (options.ROOT / "roles").iterdir()}
     assert len(named - roles) > 10
-    assert named - roles - set(wishes.specs()) == set()
+    assert named - roles - set(options.specs()) == set()

@@ -14,7 +14,7 @@ from verify.trainlog import TrainLog
 OF_LEVEL = {
     "versions": ["versions", "foreign"],
     "ops": ["config", "model", "ops library", "op nms", "step"],
-    "train": ["train", "falling", "checkpoint", "evaluation", "resume", "lvis", "pictures"],
+    "train": ["train", "falling", "checkpoint", "evaluation", "resume", "lvis", "images"],
     "speed": ["speed", "speed plot"],
 }
 LOSSES = [{"iter": number, "loss": 20.0 - number, "time": 0.5} for number in range(1, 17)]
@@ -31,8 +31,8 @@ def run(tmp_path, monkeypatch):
         "versions.check_versions": "", "versions.check_foreign": "", "prepare": prepared,
         "model.build": (SimpleNamespace(modules=lambda: []), ""), "model.parameters": 7, "model.train_dataset": LOSSES,
         "model.one_step": (1.5, ""), "probe.ops_library": "", "Session._check_op": "", "train.run": trained,
-        "train.check_checkpoint": (9, ""), "resume.check": "", "lvis_data.check": (None, ""), "pictures.draw_losses": None,
-        "pictures.innermost": None, "pictures.draw_samples": [], "speed.check": measured, "speed_plot.draw": None,
+        "train.check_checkpoint": (9, ""), "resume.check": "", "lvis_data.check": (None, ""), "images.draw_losses": None,
+        "images.innermost": None, "images.draw_samples": [], "speed.check": measured, "speed_plot.draw": None,
     }
     for name, value in fine.items():
         monkeypatch.setattr(f"verify.session.{name}", lambda *_, value=value: value)
@@ -68,7 +68,7 @@ def test_figures_and_pictures_of_all_levels_are_in_the_result(run):
     result = run("speed")
     assert result.figures["speed"] == {"images_per_second": 6.5}
     assert (result.figures["median_loss_first_quarter"], result.figures["median_loss_last_quarter"]) == (17.5, 5.5)
-    assert [picture["file"] for picture in result.pictures] == ["loss.png", "speed.png"]
+    assert [image["file"] for image in result.images] == ["loss.png", "speed.png"]
 
 
 def test_a_training_that_fails_keeps_speed_from_being_measured(run):

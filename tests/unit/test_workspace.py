@@ -27,7 +27,7 @@ def test_a_bare_host_gets_everything_and_then_keeps_it(bench: Bench) -> None:
 
 
 def test_the_environment_file_has_the_guides_eleven_variables(bench: Bench) -> None:
-    bench.wishes["codetr_workspace_master_port"] = 29501
+    bench.config["codetr_workspace_master_port"] = 29501
     bench.apply()
     lines = dict(line.split("=", 1) for line in bench.at(HOME + "/codetr.env").read_text().splitlines() if not line.startswith("#"))
     assert {key: lines[key] for key in list(lines)[:11]} == {
@@ -84,7 +84,7 @@ def test_weights_with_another_hash_are_fetched_again_and_a_stand_in_is_marked(be
     stage = bench.plan()
     assert stage.stand_in
     assert stage.params["stand_ins"] == ["resnet50-0676ba61"]
-    bench.wishes["codetr_workspace_weights"] = []
+    bench.config["codetr_workspace_weights"] = []
     assert bench.plan().params["weights"] == []
 
 
@@ -92,8 +92,8 @@ def test_a_backbone_is_linked_where_the_config_looks(bench: Bench) -> None:
     config = bench.at(f"{REPO}/{DEFAULTS['codetr_workspace_config']}")
     config.write_text("pretrained = 'models/swin_tiny_patch4_window7_224.pth'\n")
     assert "loads models/swin_tiny_patch4_window7_224.pth, which is not there" in bench.plan().warnings[0]
-    bench.wishes["codetr_workspace_backbones"] = {"swin_tiny_patch4_window7_224.pth": "/mnt/swin.pth"}
-    assert "/mnt/swin.pth is not on the host" in bench.plan().problems[0]["what"]
+    bench.config["codetr_workspace_backbones"] = {"swin_tiny_patch4_window7_224.pth": "/mnt/swin.pth"}
+    assert "/mnt/swin.pth is not on the host" in bench.plan().problems[0]["message"]
     bench.at("/mnt").mkdir()
     bench.at("/mnt/swin.pth").write_text("")
     stage = bench.apply()
@@ -103,7 +103,7 @@ def test_a_backbone_is_linked_where_the_config_looks(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "what"),
+    ("config", "what"),
     [
         ({"codetr_workspace_config": "configs/none.py"}, "There is no config configs/none.py"),
         ({"codetr_workspace_master_port": 0}, "codetr_workspace_master_port is 0"),
@@ -113,21 +113,21 @@ def test_a_backbone_is_linked_where_the_config_looks(bench: Bench) -> None:
         ({"codetr_workspace_backbones": {"x.pth": "a"}}, "'x.pth': 'a' is not a file name with an absolute path"),
     ],
 )
-def test_a_wish_that_cannot_be_met_is_a_problem_with_a_way_out(bench: Bench, wishes: dict[str, Any], what: str) -> None:
-    bench.wishes.update(wishes)
+def test_a_wish_that_cannot_be_met_is_a_problem_with_a_fix(bench: Bench, config: dict[str, Any], what: str) -> None:
+    bench.config.update(config)
     problems = bench.plan().problems
-    assert [what in item["what"] for item in problems] == [True]
-    assert problems[0]["way_out"].endswith(".")
+    assert [what in item["message"] for item in problems] == [True]
+    assert problems[0]["fix"].endswith(".")
 
 
 def test_a_config_is_not_missed_before_the_checkout_is_made(bench: Bench) -> None:
-    bench.wishes["codetr_workspace_config"], bench.repo_todo = "configs/later.py", True
+    bench.config["codetr_workspace_config"], bench.repo_todo = "configs/later.py", True
     assert bench.plan().problems == []
 
 
 def test_a_record_without_a_hash_is_refused(bench: Bench) -> None:
     bench.records = {name: {**record, "sha256": None} for name, record in RECORDS.items()}
-    assert "has no sha256" in bench.plan().problems[0]["what"]
+    assert "has no sha256" in bench.plan().problems[0]["message"]
 
 
 def test_defaults_and_specification_agree() -> None:

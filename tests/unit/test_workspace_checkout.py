@@ -19,21 +19,21 @@ def test_a_users_own_data_folder_is_not_touched(bench: Bench) -> None:
     bench.at(REPO + "/data/coco").mkdir(parents=True)
     stage = bench.plan()
     assert stage.params["links"] == []
-    assert stage.problems[0]["what"].startswith("/opt/codetr/Co-DETR/data is somebody's own")
-    bench.wishes["codetr_datasets_root"] = REPO + "/data"
+    assert stage.problems[0]["message"].startswith("/opt/codetr/Co-DETR/data is somebody's own")
+    bench.config["codetr_datasets_root"] = REPO + "/data"
     assert bench.plan().problems == []
 
 
 def test_a_users_own_data_link_is_not_touched_and_ours_follows_the_wish(bench: Bench) -> None:
     bench.at(REPO + "/data").symlink_to("/mnt/mine")
-    assert "link of somebody's own to /mnt/mine" in bench.plan().problems[0]["what"]
+    assert "link of somebody's own to /mnt/mine" in bench.plan().problems[0]["message"]
     bench.at(REPO + "/data").unlink()
     bench.apply()
-    bench.wishes["codetr_datasets_root"] = "/mnt/disk"
+    bench.config["codetr_datasets_root"] = "/mnt/disk"
     assert bench.plan().after["data"] == "/mnt/disk"
     bench.apply()
     assert bench.plan().action == "keep"
-    bench.wishes["codetr_datasets_root"] = "/mnt/other"
+    bench.config["codetr_datasets_root"] = "/mnt/other"
     assert bench.plan().after["data"] == "/mnt/other"
 
 
@@ -44,7 +44,7 @@ def test_an_entry_of_the_user_stays_and_ours_goes_when_it_is_no_longer_wished(be
     launch.write_text(theirs)
     bench.apply()
     assert "// mine" in launch.read_text()
-    bench.wishes["codetr_workspace_vscode"] = False
+    bench.config["codetr_workspace_vscode"] = False
     assert bench.plan().action == "update"
     bench.apply()
     assert launch.read_text() == theirs
@@ -55,7 +55,7 @@ def test_an_entry_of_the_user_stays_and_ours_goes_when_it_is_no_longer_wished(be
 def test_without_a_receipt_nothing_is_taken_away(bench: Bench) -> None:
     bench.apply()
     bench.receipts = {}
-    bench.wishes["codetr_workspace_vscode"] = False
+    bench.config["codetr_workspace_vscode"] = False
     assert bench.plan().params["vscode"] == []
 
 
@@ -87,7 +87,7 @@ def test_the_notebook_is_ours_until_a_cell_changes(bench: Bench) -> None:
     book["cells"][1]["outputs"], book["cells"][1]["execution_count"] = [{"output_type": "stream", "name": "stdout", "text": "ran"}], 3
     path.write_text(json.dumps(book))
     assert bench.plan().action == "keep"
-    bench.wishes["codetr_workspace_config"] = "/etc/other.py"
+    bench.config["codetr_workspace_config"] = "/etc/other.py"
     bench.at("/etc").mkdir()
     bench.at("/etc/other.py").write_text("")
     assert bench.plan().before["codetr_sandbox.ipynb"] == "an older one of ours"
@@ -99,7 +99,7 @@ def test_the_notebook_is_ours_until_a_cell_changes(bench: Bench) -> None:
 
 
 def test_the_switch_of_the_notebook(bench: Bench) -> None:
-    bench.wishes["codetr_workspace_notebook"] = False
+    bench.config["codetr_workspace_notebook"] = False
     bench.apply()
     assert not bench.at(REPO + "/codetr_sandbox.ipynb").exists()
     assert "/codetr_sandbox.ipynb" not in bench.at(REPO + "/.git/info/exclude").read_text()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.plan.workspace_texts import Desk, environment_file
+from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import Desk, environment_file
 
 BIN = Path(__file__).parents[2] / "roles" / "codetr_workspace" / "templates" / "bin"
 CONFIG = "configs/small config.py"

@@ -33,25 +33,25 @@ def mark(state: str = "whole") -> dict[str, Any]:
     return {"record": "cuda-11.4.4-linux-x86_64", "sha256": "a" * 64, "version": REAL, "stand_in": False, "state": state}
 
 
-def state_of(toolkits: list[dict[str, Any]] | None = None, wished: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    state = bare(wished or wanted(cuda_toolkit_versions=[REAL]), **changes)
+def state_of(toolkits: list[dict[str, Any]] | None = None, config: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    state = bare(config or wanted(cuda_toolkit_versions=[REAL]), **changes)
     state["cuda_toolkit"]["toolkits"] = toolkits or []
     return state
 
 
 def stage(toolkits: list[dict[str, Any]] | None = None, changes: dict[str, Any] | None = None, **given: Any) -> dict[str, Any]:
     """The stage's plan on a Debian 12 host with these toolkits."""
-    wished = wanted(**{"cuda_toolkit_versions": [REAL], **given})
-    return dict(plan(state_of(toolkits, wished, **(changes or {})), wished)["stages"]["cuda_toolkit"])
+    config = wanted(**{"cuda_toolkit_versions": [REAL], **given})
+    return dict(plan(state_of(toolkits, config, **(changes or {})), config)["stages"]["cuda_toolkit"])
 
 
 def problem(toolkits: list[dict[str, Any]] | None = None, changes: dict[str, Any] | None = None, **given: Any) -> dict[str, str]:
     (found,) = stage(toolkits, changes, **given)["problems"]
-    assert len(found["way_out"]) > 15
+    assert len(found["fix"]) > 15
     return dict(found)
 
 
-def settled(made: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+def confirmed(made: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     """The state after the stage's tasks have run."""
     after = copy.deepcopy(state)
     here, params = after["cuda_toolkit"], made["params"]

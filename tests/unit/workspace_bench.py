@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 from ansible_collections.codetr.provision.plugins.module_utils import jsonc
-from ansible_collections.codetr.provision.plugins.module_utils.plan import workspace
-from ansible_collections.codetr.provision.plugins.module_utils.plan.stage import Context, Stage
-from ansible_collections.codetr.provision.plugins.module_utils.probe import workspace as probe
-from ansible_collections.codetr.provision.plugins.module_utils.probe.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.workspace import plan as workspace
+from ansible_collections.codetr.provision.plugins.module_utils.workspace import probe
 
 ROLE = Path(__file__).parents[2] / "roles" / "codetr_workspace"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
@@ -35,16 +35,16 @@ OTHERS = {
 class Bench:
     """A host in a folder: plan it, carry the plan out, look at it."""
 
-    def __init__(self, root: Path, **wishes: Any) -> None:
+    def __init__(self, root: Path, **config: Any) -> None:
         self.root = root
-        self.wishes = {**DEFAULTS, "codetr_repo_dest": "", "codetr_datasets_root": "", **OTHERS, **wishes}
+        self.config = {**DEFAULTS, "codetr_repo_dest": "", "codetr_datasets_root": "", **OTHERS, **config}
         self.receipts: dict[str, Any] = {}
         self.compute = "cpu"
         self.records = RECORDS
         self.repo_todo = False
-        config = self.at("/opt/codetr/Co-DETR/" + DEFAULTS["codetr_workspace_config"])
-        config.parent.mkdir(parents=True)
-        config.write_text("pretrained = None\n")
+        training = self.at("/opt/codetr/Co-DETR/" + DEFAULTS["codetr_workspace_config"])
+        training.parent.mkdir(parents=True)
+        training.write_text("pretrained = None\n")
         self.at("/opt/codetr/Co-DETR/.git/info").mkdir(parents=True)
 
     def at(self, path: str) -> Path:
@@ -74,7 +74,7 @@ class Bench:
         )
 
     def state(self) -> dict[str, Any]:
-        state = probe.probe(Host(str(self.root)), workspace.ask(self.wishes, self.context()))
+        state = probe.probe(Host(str(self.root)), workspace.ask(self.config, self.context()))
         for part in ("files", "trees", "folders", "links"):
             for found in state[part].values():
                 if found:
@@ -82,7 +82,7 @@ class Bench:
         return {"workspace": state, "user": {"owner": {"uid": UID}}, "apt": {"aria2": None}, "receipts": self.receipts}
 
     def plan(self) -> Stage:
-        return workspace.plan(self.state(), self.wishes, self.context())
+        return workspace.plan(self.state(), self.config, self.context())
 
     def apply(self) -> Stage:
         """What the role's tasks do."""

@@ -188,7 +188,7 @@ class _Early:
                 end = local.start + local.entry.packed
                 if end > have and not local.flags & DATA_DESCRIPTOR:
                     return
-                path = self._judge(local, end)
+                path = self._check(local, end)
             except EOFError:
                 return
             except (HeaderWrong, ArchiveRefused):
@@ -198,7 +198,7 @@ class _Early:
             if path is not None:
                 yield Member(local.entry, path)
 
-    def _judge(self, local: Local, end: int) -> str | None:
+    def _check(self, local: Local, end: int) -> str | None:
         """Where the member goes, or None where it is not wanted; judged as the central directory will be, by what came until ``end``."""
         entry = local.entry
         path = self._judgement.path(entry.name, local.flags)

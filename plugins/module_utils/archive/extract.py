@@ -107,7 +107,7 @@ def _write_rest(order: Order, part: str, early: set[Entry], report: Callable[[in
             # Something that came early is not what the archive says that it holds.
             empty(part)
             rest = members
-        _judge_space(rest, part)
+        _check_space(rest, part)
         whole = total(members)
         done = whole - total(rest)
         report(done, whole)
@@ -124,11 +124,11 @@ def _read_index(order: Order, archive: BinaryIO) -> list[Member]:
             members, possible = select(index, order.src, os.fstat(archive.fileno()).st_size, order.selection)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
         raise ArchiveRefused(f"{order.src} is not a zip that can be read ({error}). {FETCH_ANEW}") from None
-    _judge_replacing(order.dest, possible)
+    _check_replacing(order.dest, possible)
     return members
 
 
-def _judge_replacing(dest: str, possible: set[str]) -> None:
+def _check_replacing(dest: str, possible: set[str]) -> None:
     """A folder of ours is replaced only when all in it came from such an archive."""
     foreign = sorted(set(manifest.files_below(dest)) - possible) if os.path.isdir(dest) else []
     if foreign:
@@ -138,7 +138,7 @@ def _judge_replacing(dest: str, possible: set[str]) -> None:
         )
 
 
-def _judge_space(members: list[Member], folder: str) -> None:
+def _check_space(members: list[Member], folder: str) -> None:
     needed, free = space.needed(members, folder), space.free(folder)
     if needed > free:
         raise ArchiveRefused(f"Extracting to {folder} needs {needed} bytes and {free} are free. Free some space, or choose another disk.")

@@ -89,19 +89,19 @@ class Judgement:
         Raises:
             ArchiveRefused: it is dangerous (wanted or not), or does not go together with those before it.
         """
-        wrong = _judge(name, flags, kind) or self._judge_clash(name)
+        wrong = _check(name, flags, kind) or self._check_clash(name)
         if wrong:
             raise refuse(self._source, wrong)
-        wish = self._selection
-        path = "/".join(name.split("/")[wish.strip :])
-        if name.endswith("/") or not name.startswith(wish.below) or not path:
+        option = self._selection
+        path = "/".join(name.split("/")[option.strip :])
+        if name.endswith("/") or not name.startswith(option.below) or not path:
             return None
         if path in self.possible:
-            raise refuse(self._source, f"two members become {path!r} when {wish.strip} leading parts are dropped")
+            raise refuse(self._source, f"two members become {path!r} when {option.strip} leading parts are dropped")
         self.possible.add(path)
-        return path if wish.only is None or path in wish.only else None
+        return path if option.only is None or path in option.only else None
 
-    def _judge_clash(self, name: str) -> str:
+    def _check_clash(self, name: str) -> str:
         """Whether it is there twice, or a file is the folder of another."""
         bare = name.rstrip("/")
         parent = bare if name.endswith("/") else os.path.dirname(bare)
@@ -121,11 +121,11 @@ class Judgement:
 
 def refuse(source: str, what: str) -> ArchiveRefused:
     """The refusal of an archive that is not what it should be."""
-    way_out = "Fetch the archive from a source you trust, or give its record the right sha256"
-    return ArchiveRefused(f"{source} is refused: {what}. Nothing was extracted. {way_out}.")
+    fix = "Fetch the archive from a source you trust, or give its record the right sha256"
+    return ArchiveRefused(f"{source} is refused: {what}. Nothing was extracted. {fix}.")
 
 
-def _judge(name: str, flags: int, kind: int) -> str:
+def _check(name: str, flags: int, kind: int) -> str:
     """What is wrong with a member by itself, or an empty string."""
     if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
         return f"the member name {name!r} is not a plain relative path"
@@ -149,13 +149,13 @@ def too_much(declared: int, packed: int) -> bool:
     return declared > packed * RATIO_LIMIT + SLACK_BYTES
 
 
-def _judge_bytes(infos: list[zipfile.ZipInfo], source: str, archive_bytes: int) -> None:
+def _check_bytes(infos: list[zipfile.ZipInfo], source: str, archive_bytes: int) -> None:
     declared = sum(info.file_size for info in infos)
     if too_much(declared, archive_bytes):
         raise refuse(source, f"its {archive_bytes} bytes claim to hold {declared}, more than {RATIO_LIMIT} times as many")
 
 
-def _judge_overlap(infos: list[zipfile.ZipInfo], source: str, directory: int) -> None:
+def _check_overlap(infos: list[zipfile.ZipInfo], source: str, directory: int) -> None:
     """Members that share bytes unpack the same bytes again and again.
 
     Args:
@@ -189,8 +189,8 @@ def select(archive: zipfile.ZipFile, source: str, archive_bytes: int, selection:
             raise refuse(source, f"the member {info.orig_filename!r} {way}")
         entry = Entry(info.orig_filename, info.compress_type, info.CRC, info.compress_size, info.file_size, info.header_offset)
         chosen.append(Member(entry, path))
-    _judge_bytes(infos, source, archive_bytes)
-    _judge_overlap(infos, source, archive.start_dir)
+    _check_bytes(infos, source, archive_bytes)
+    _check_overlap(infos, source, archive.start_dir)
     missing = sorted((selection.only or frozenset()) - judgement.possible)
     if missing:
         raise refuse(source, f"{len(missing)} of the files wanted are not in it, the first is {missing[0]!r}")

@@ -66,7 +66,7 @@ class Part:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def judge_space(self, name: str, size: int | None) -> None:
+    def check_space(self, name: str, size: int | None) -> None:
         """Refuse before the first byte, with figures, where a file of ``size`` bytes cannot fit.
 
         Raises:
@@ -78,8 +78,8 @@ class Part:
         disk = os.statvfs(self.folder)
         free, wanted = disk.f_bavail * disk.f_frsize, size - there
         if wanted > free:
-            way_out = "Free some space, or choose another disk"
-            raise FetchFailure(f"{name} needs {wanted} more bytes in {self.folder}, and {free} are free. {way_out}.")
+            fix = "Free some space, or choose another disk"
+            raise FetchFailure(f"{name} needs {wanted} more bytes in {self.folder}, and {free} are free. {fix}.")
 
     def put_in_place(self, mode: int) -> None:
         """Give the bytes their mode and their name, so that they are on the disk before the name is."""

@@ -18,7 +18,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.lock import
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.part import Part
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.patience import Exhausted, Patience
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
-from ansible_collections.codetr.provision.plugins.module_utils.fetch.record import OTHER_RECORD, Outcome, Request, judge
+from ansible_collections.codetr.provision.plugins.module_utils.fetch.record import OTHER_RECORD, Outcome, Request, validate
 
 __all__ = ["Outcome", "Request", "fetch"]
 
@@ -36,7 +36,7 @@ def fetch(request: Request, check: bool = False, ready: Callable[[int], None] | 
     Raises:
         FetchFailure: it is not there; the text says why and what to do.
     """
-    judge(request)
+    validate(request)
     if check:
         return _believed(request) or Outcome(changed=True)
     folder = os.path.dirname(request.dest)
@@ -47,9 +47,9 @@ def fetch(request: Request, check: bool = False, ready: Callable[[int], None] | 
     except Locked:
         raise FetchFailure(f"Another run is fetching {request.dest} right now. Wait for it to end, then run again.") from None
     except OSError as error:
-        way_out = "Free some space" if error.errno == errno.ENOSPC else "Make that folder writable for the user that fetches"
+        fix = "Free some space" if error.errno == errno.ENOSPC else "Make that folder writable for the user that fetches"
         said = error.strerror or error
-        raise FetchFailure(f"{request.name} cannot be written to {folder}: {said}. {way_out}, or choose another folder.") from error
+        raise FetchFailure(f"{request.name} cannot be written to {folder}: {said}. {fix}, or choose another folder.") from error
 
 
 def _believed(request: Request, adjust: bool = False) -> Outcome | None:
@@ -98,7 +98,7 @@ class _Fetching:
                 self.resumed = True
                 return self._put_in_place(None, sha256, size)
             self._discard()
-        self.part.judge_space(self.request.name, self.request.size)
+        self.part.check_space(self.request.name, self.request.size)
         try:
             return self._persist(self.request.urls)
         except _Mixed:
@@ -122,8 +122,8 @@ class _Fetching:
 
     def _failure(self, failures: list[tuple[str, str]]) -> FetchFailure:
         said = ". ".join(f"{url}: {sentence}" for url, sentence in failures)
-        way_out = "Run again when the source answers (it goes on where it stopped)"
-        return FetchFailure(f"{self.request.name} could not be fetched. {said}. {way_out}, or {OTHER_RECORD}.")
+        fix = "Run again when the source answers (it goes on where it stopped)"
+        return FetchFailure(f"{self.request.name} could not be fetched. {said}. {fix}, or {OTHER_RECORD}.")
 
     def _waiting(self, seconds: float) -> None:
         self.progress.report("wait", self.part.arrived(), self.request.size, 0, seconds)

@@ -47,7 +47,7 @@ class Outcome:
     resumed: bool = False
 
 
-def judge(request: Request) -> None:
+def validate(request: Request) -> None:
     """Refuse a record that cannot be fetched safely.
 
     Raises:
@@ -65,8 +65,8 @@ def judge(request: Request) -> None:
             "Put the sha256 in provision_artifacts, or allow this one fetch without.",
         )
     if request.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", request.sha256):
-        way_out = "Correct it in provision_artifacts"
-        raise FetchFailure(f"{request.sha256!r} in the record {request.name} is not a sha256 (64 small hexadecimal digits). {way_out}.")
+        fix = "Correct it in provision_artifacts"
+        raise FetchFailure(f"{request.sha256!r} in the record {request.name} is not a sha256 (64 small hexadecimal digits). {fix}.")
     if os.path.isdir(request.dest):
-        way_out = "Move the folder away, or choose another path"
-        raise FetchFailure(f"{request.dest} is a folder, and {request.name} is to be a file there. {way_out}.")
+        fix = "Move the folder away, or choose another path"
+        raise FetchFailure(f"{request.dest} is a folder, and {request.name} is to be a file there. {fix}.")

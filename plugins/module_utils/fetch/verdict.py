@@ -42,7 +42,7 @@ def verdict(code: int, output: str, url: str) -> DownloadFailed:
     """What exit status ``code`` means here, from aria2's own words where the status alone says little."""
     said = [text.strip() for text in _ERROR.findall(output) if text.strip()]
     statuses = _STATUS.findall(output)
-    kind, text = _judge(code, statuses, said[-1] if said else "")
+    kind, text = _classify(code, statuses, said[-1] if said else "")
     # Cut was the last connection, and others were told that there are too many.
     if kind in (Kind.PASSING, Kind.UNREACHED) and {"429", "503"} & set(statuses):
         kind = Kind.BUSY
@@ -50,15 +50,15 @@ def verdict(code: int, output: str, url: str) -> DownloadFailed:
     return DownloadFailed(kind, f"{text}; the proxy {between} is in between" if between else text)
 
 
-def _judge(code: int, statuses: list[str], said: str) -> tuple[Kind, str]:
+def _classify(code: int, statuses: list[str], said: str) -> tuple[Kind, str]:
     other = f"aria2c stopped with exit status {code}" + (f" ({said})" if said else "")
     if code in LOCAL_CODES:
         return Kind.LOCAL, "the disk is full" if code == DISK_FULL else other
     if code == UNAVAILABLE:
         unavailable = [status for status in statuses if status in ("502", "503", "504")]
-        return _judge_status(unavailable[-1] if unavailable else "503")
+        return _classify_status(unavailable[-1] if unavailable else "503")
     if code == 22 and statuses:
-        return _judge_status(statuses[-1])
+        return _classify_status(statuses[-1])
     if code == 19:
         return Kind.GONE if _NO_SUCH_HOST.search(said) else Kind.UNREACHED, "the name of the server cannot be resolved"
     if code in _MEANING:
@@ -75,7 +75,7 @@ def _judge(code: int, statuses: list[str], said: str) -> tuple[Kind, str]:
     return Kind.STALE if code == 1 and _UNFIT.search(said) else Kind.PASSING, other
 
 
-def _judge_status(status: str) -> tuple[Kind, str]:
+def _classify_status(status: str) -> tuple[Kind, str]:
     if status == "503":
         return Kind.BUSY, "the server is overloaded or in maintenance (503), after several tries"
     if status == "429":

@@ -204,7 +204,7 @@ HOST = (
     Known("not falling", r"the loss does not fall",
           "The model trains and learns nothing: weights that are frozen, a learning rate far too small or too large, or boxes that do not "
           "belong to their images.",
-          "Look at the sample pictures; run verify --train-images 64 to tell bad luck from a fault; compare optimizer and lr_config with "
+          "Look at the sample images; run verify --train-images 64 to tell bad luck from a fault; compare optimizer and lr_config with "
           "those of the default config (codetr_workspace_config)."),
     Known("resume", r"tools/train\.py --resume-from:",
           "The training ran, and did not go on from the checkpoint: a hook or a tools/train.py of your own leaves --resume-from out.",

@@ -16,7 +16,7 @@ LARGEST = 400_000_000  # bytes
 
 
 def check(options: Options) -> tuple[Any, str]:
-    """Load the LVIS v1 annotation files; a dataset for pictures, and what to say.
+    """Load the LVIS v1 annotation files; a dataset for images, and what to say.
 
     Raises:
         CheckFailed: a file or an image is missing, a folder is not named at all, or a sample does not pass the pipeline.

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repo", required=True, type=Path, help="checkout that is trained from")
     parser.add_argument("--config", required=True, type=Path, help="training config, absolute or relative to --repo")
     parser.add_argument("--data", required=True, type=Path, help="folder that holds coco/ and lvis_v1/")
-    parser.add_argument("--out", required=True, type=Path, help="folder for verify.json, train.log and pictures")
+    parser.add_argument("--out", required=True, type=Path, help="folder for verify.json, train.log and images")
     parser.add_argument("--stack", required=True, help="name of the stack, for the result")
     parser.add_argument("--host", default=socket.gethostname(), help="name of this host, for the result")
     parser.add_argument("--level", choices=LEVELS, default="train", help="how far to go")

@@ -62,7 +62,7 @@ class Result:
     stand_ins: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
-    pictures: list[dict[str, str]] = field(default_factory=list)
+    images: list[dict[str, str]] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     losses: list[dict[str, float]] = field(default_factory=list)
     random_backbone: bool = False
@@ -117,7 +117,7 @@ class Result:
             "schema": SCHEMA, "host": self.host, "stack": self.stack, "level": self.level, "finished": self.finished,
             "passed": self.passed, "level_passed": self.level_passed, "levels": self.levels,
             "stand_in": bool(self.stand_ins), "stand_ins": self.stand_ins,
-            "random_backbone": self.random_backbone, "checks": checks, "figures": self.figures, "pictures": self.pictures,
+            "random_backbone": self.random_backbone, "checks": checks, "figures": self.figures, "images": self.images,
             "versions": self.versions, "losses": self.losses, "seconds": round(self.seconds, 1),
         })
         return values

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from verify import lvis_data, model, pictures, probe, resume, speed, speed_plot, train, used_ops, versions
+from verify import images, lvis_data, model, probe, resume, speed, speed_plot, train, used_ops, versions
 from verify.options import LEVELS, Options
 from verify.prepare import Prepared, prepare
 from verify.result import Recorder, Result
@@ -55,7 +55,7 @@ class Session:
         run("evaluation", self._evaluation, needs=("train",))
         run("resume", lambda: resume.check(self._options, self._prepared, self._trained, self._say), needs=("train", "checkpoint"))
         run("lvis", self._load_lvis)
-        run("pictures", self._pictures, needs=("train",))
+        run("images", self._images, needs=("train",))
 
     def _measuring(self) -> None:
         self._recorder.run("speed", self._speed, needs=("config", "train"))
@@ -125,14 +125,14 @@ class Session:
         self._lvis, detail = lvis_data.check(self._options)
         return detail
 
-    def _pictures(self) -> str:
+    def _images(self) -> str:
         out = self._options.out
         config = self._options.config.stem
         title = f"{config}: one epoch on {len(self._result.losses)} images"
-        pictures.draw_losses(self._result.losses, title, out / "loss.png")
-        samples = pictures.draw_samples(pictures.innermost(self._dataset), self._lvis, out)
-        self._result.pictures += [{"file": "loss.png", "caption": title}, *samples]
-        return ", ".join(picture["file"] for picture in self._result.pictures)
+        images.draw_losses(self._result.losses, title, out / "loss.png")
+        samples = images.draw_samples(images.innermost(self._dataset), self._lvis, out)
+        self._result.images += [{"file": "loss.png", "caption": title}, *samples]
+        return ", ".join(image["file"] for image in self._result.images)
 
     def _speed(self) -> str:
         self._measured = speed.check(self._options, self._prepared, self._say)
@@ -142,5 +142,5 @@ class Session:
     def _plot(self) -> str:
         title = f"{self._options.config.stem}: {self._measured.figures['images_per_second']:.2f} images/s"
         speed_plot.draw(self._measured, title, self._options.out / "speed.png")
-        self._result.pictures.append({"file": "speed.png", "caption": title})
+        self._result.images.append({"file": "speed.png", "caption": title})
         return "speed.png"

@@ -1,0 +1,294 @@
+"""CUDA toolkits side by side; what somebody else installed, and where /usr/local/cuda points, is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+
+# The runfile's installer is linked with libxml2 and does not bring it.
+APT_RUNFILE = ("aria2", "ca-certificates", "libxml2")
+APT = tuple(sorted({*APT_RUNFILE, *nvidia_repository.APT}))
+# Estimates, for records without a size: runfiles of 11.3 are 2.6 GB and grow from there. Unpacked, and then installed, CUDA 8 was 1.6 times
+# its runfile (SlackBuilds' page on it), and nothing says that later ones are much different.
+RUNFILE_BYTES = 3_600_000_000
+GROWTH = 1.6
+PACKAGES_CACHE = "/var/cache/apt/archives"
+RANK = ("repair", "upgrade", "install")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one wanted toolkit: ``keep``, or an action that installs it at ``path``."""
+
+    item: Wanted
+    action: str
+    path: str
+    why: str
+    have: str = ""
+
+
+def tmpdir_of(config: dict[str, Any], ctx: Context) -> str:
+    """Where a runfile is put and unpacks itself."""
+    return (config["cuda_toolkit_tmpdir"] or f"{ctx.prefix}/cache").rstrip("/")
+
+
+def prefix_of(config: dict[str, Any]) -> str:
+    """The folder that toolkits are side by side in."""
+    return str(config["cuda_toolkit_prefix"].rstrip("/"))
+
+
+def before_of(ctx: Context) -> str:
+    """The file that says, while the stage is at work, how the host was found: an installer changes it on its own."""
+    return f"{ctx.prefix}/cuda-toolkit.before.json"
+
+
+def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """Where to look."""
+    return {
+        "prefix": prefix_of(config),
+        "folder": ctx.prefix,
+        "default": toolkit_link.DEFAULT,
+        "files": [toolkit_texts.PROFILE, toolkit_texts.LDCONF],
+        "before": before_of(ctx),
+        "paths": [prefix_of(config), tmpdir_of(config, ctx), PACKAGES_CACHE],
+    }
+
+
+def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
+    """Install, upgrade or repair what is ours, keep the rest, and write or take back what makes toolkits known."""
+    stage, here = Stage("cuda_toolkit"), state["cuda_toolkit"]
+    half = state["inprogress"].get("cuda_toolkit") is not None
+    memory = (state["receipts"].get("cuda_toolkit") or {}).get("remember") or {}
+    items = toolkit_wanted.wanted(stage, config, ctx)
+    decisions = [_decide(stage, here, config, memory, item) for item in items]
+    todo = [one for one in decisions if one.action in RANK]
+    sources = {one.item.minor: toolkit_wanted.source(stage, state, config, ctx, one.item) for one in todo}
+    runs = [one for one in todo if sources[one.item.minor] == "runfile"]
+    packages = [one for one in todo if sources[one.item.minor] == "nvidia"]
+    tmpdir = state["disks"].get(tmpdir_of(config, ctx)) or {}
+    if runs and config["cuda_toolkit_tmpdir"] and not (tmpdir.get("resolves") and tmpdir["parent_type"] == "dir"):
+        stage.problem(f"cuda_toolkit_tmpdir {tmpdir_of(config, ctx)} is no folder.", "Make it, or name one that is there.")
+    _check_packaged(stage, here, runs)
+    found = {"default": (here["default"] or {}).get("target"), "ldconf": here["ldconf"]}
+    before = dict(here["before"] if half and here["before"] else found)
+    if found["default"] is not None and not _leads_to_ours(here, found["default"], [one.path for one in decisions]):
+        # Whoever moved the link since a run was cut short is the one that it belongs to.
+        before["default"] = found["default"]
+    link = toolkit_link.decide(stage, here, config["cuda_toolkit_default"], {one.item.minor: one.path for one in decisions}, before, memory)
+    files, gone = _files(here, config, ctx, decisions, link)
+    # An installer writes the linker's file of its version; that is nobody's option, and goes, unless it was there.
+    ours = {one.item.minor for one in runs} | ({entry["minor"] for entry in here["toolkits"] if entry["marker"]} if half else set())
+    stray = [f"/etc/ld.so.conf.d/cuda-{minor.replace('.', '-')}.conf" for minor in sorted(ours)]
+    stray = [path for path in stray if path not in before["ldconf"]]
+    repository = nvidia_repository.params(state, config, ctx, "cuda_toolkit") if packages else None
+    changes = [*(entry["path"] for entry in files), *gone, *([toolkit_link.DEFAULT] if link.change else [])]
+    _name(stage, config, ctx, decisions, todo, changes, half)
+    needed = {*(APT_RUNFILE if runs else ()), *(nvidia_repository.APT if packages else ())}
+    stage.apt = sorted(name for name in needed if state["apt"].get(name) is None)
+    stage.params = {
+        "runfiles": [_runfile(config, ctx, one) for one in runs],
+        "tmpdir": tmpdir_of(config, ctx),
+        "repository": repository,
+        "packages": [_package(one.item) for one in packages],
+        "link": {"path": toolkit_link.DEFAULT, "target": link.target, "set": link.set_after(bool(runs), bool(packages))},
+        "files": files,
+        "gone": gone,
+        "stray": stray,
+        "ldconfig": bool(runs) or toolkit_texts.LDCONF in [*gone, *(entry["path"] for entry in files)] or bool(half and stray),
+        "checks": [{"nvcc": f"{one.path}/bin/nvcc", "minor": one.item.minor} for one in decisions],
+    }
+    stage.needs = [{"url": url, "why": f"the CUDA {one.item.version} toolkit"} for one in runs for url in (one.item.record or {})["urls"]]
+    stage.needs += repository["needs"] if repository else []
+    stage.disk = _room(config, ctx, runs, packages)
+    stage.remember = _remember(here, memory, config, ctx, decisions, sources, link, repository)
+    stage.params["before"] = {"path": before_of(ctx), "text": _noted(before, stage, stray)}
+    stage.stand_in = any(entry.get("stand_in") for entry in stage.remember["toolkits"].values())
+    stage.warnings += [text for text in (toolkit_wanted.compiler(state, one.item) for one in decisions) if text]
+    stage.before = {"toolkits": {one.item.minor: one.have or None for one in todo}, "default": before["default"]}
+    stage.after = {
+        "toolkits": {one.item.minor: {"version": one.item.version, "path": one.path, "from": sources[one.item.minor]} for one in todo},
+        "default": link.target,
+        "changes": changes,
+        "apt": stage.apt,
+    }
+    return stage
+
+
+def _leads_to_ours(here: dict[str, Any], target: str, planned: list[str]) -> bool:
+    marked = [entry["path"] for entry in here["toolkits"] if entry["marker"]]
+    return any(toolkit_link.same(target, path) for path in [*marked, *planned])
+
+
+def _noted(before: dict[str, Any], stage: Stage, stray: list[str]) -> str:
+    """How the host was found, with what removal must know of a run that is cut short; what an earlier one noted stays."""
+    fresh = {
+        "files": stage.remember["files"],
+        "stray": stray,
+        "installers": [run["installer"] for run in stage.params["runfiles"]],
+    }
+    return json.dumps({**before, **{key: sorted({*before.get(key, []), *value}) for key, value in fresh.items()}}, sort_keys=True) + "\n"
+
+
+def _decide(stage: Stage, here: dict[str, Any], config: dict[str, Any], memory: dict[str, Any], item: Wanted) -> Decision:
+    path = f"{prefix_of(config)}/cuda-{item.minor}"
+    at = next((entry for entry in here["toolkits"] if entry["path"] == path), None)
+    whole = [entry for entry in here["toolkits"] if entry["minor"] == item.minor and entry["nvcc"] and entry["version"]]
+    # The folder of that name comes before another one of the same minor version.
+    whole.sort(key=lambda entry: (entry["path"] == path, toolkit_wanted.numbers(entry["version"])), reverse=True)
+    ours = bool(at and (at["marker"] or (at["packaged"] and memory.get("toolkits", {}).get(item.minor, {}).get("source") == "nvidia")))
+    if at and at["marker"] and at["marker"].get("state") != "whole":
+        return Decision(item, "repair", path, f"the installation of CUDA {item.minor} was cut short", at["version"] or "")
+    if whole:
+        best = whole[0]
+        have, whose = best["version"], "" if best["marker"] or (ours and best is at) else ", installed by somebody else"
+        if toolkit_wanted.older(have, item.version):
+            if best is at and ours:
+                return Decision(item, "upgrade", path, f"CUDA {have} is older than {item.version}", have)
+            if item.exact:
+                stage.problem(
+                    f"{best['path']} is somebody else's CUDA {have}, and {item.version} would go to the same place.",
+                    f"Set cuda_toolkit_versions to {item.minor} to make do with it, or cuda_toolkit_prefix to another folder.",
+                )
+        return Decision(item, "keep", best["path"], f"CUDA {have} is at {best['path']}{whose}", have)
+    # What apt began, apt completes; a runfile over it is refused elsewhere.
+    if at and not ours and not at["packaged"] and (at["type"] != "dir" or not at["empty"]):
+        stage.problem(
+            f"{path} exists and holds no whole CUDA {item.minor} toolkit that can be looked into, and it is not from here.",
+            "Move it away, or set cuda_toolkit_prefix to another folder.",
+        )
+        return Decision(item, "keep", path, f"{path} is in the way")
+    if at and at["marker"] and not at["empty"]:
+        return Decision(item, "repair", path, f"the CUDA {item.minor} that was installed here is no longer whole", at["version"] or "")
+    return Decision(item, "install", path, f"there is no CUDA {item.minor}")
+
+
+def _check_packaged(stage: Stage, here: dict[str, Any], runs: list[Decision]) -> None:
+    for one in runs:
+        if any(entry["path"] == one.path and entry["packaged"] for entry in here["toolkits"]):
+            stage.problem(
+                f"{one.path} belongs to Debian packages, and a runfile would overwrite them.",
+                "Set cuda_toolkit_source=nvidia, or cuda_toolkit_prefix to another folder.",
+            )
+
+
+def _runfile(config: dict[str, Any], ctx: Context, one: Decision) -> dict[str, Any]:
+    record, tmpdir = one.item.record or {}, tmpdir_of(config, ctx)
+    installer = f"{tmpdir}/{record['urls'][0].rsplit('/', 1)[-1]}"
+    about = {"record": one.item.record_name, "sha256": record["sha256"], "stand_in": bool(record.get("stand_in"))}
+    # --override only skips the installer's own check of the compiler: what a compiler is good for is said before, and is nobody's reason
+    # to do without the libraries.
+    options = ["--silent", "--override", "--toolkit", f"--installpath={one.path}", f"--tmpdir={tmpdir}", "--no-man-page"]
+    return {
+        "version": one.item.version,
+        "path": one.path,
+        "clean": one.action != "install",
+        "record": record,
+        "installer": installer,
+        "argv": ["sh", installer, *options],
+        "log": f"{ctx.prefix}/log/cuda-{one.item.minor}.log",
+        "marker": {
+            state: json.dumps({**about, "version": one.item.version, "state": state}, sort_keys=True) + "\n" for state in ("begun", "whole")
+        },
+    }
+
+
+def _package(item: Wanted) -> str:
+    """The package that brings the toolkit and no driver; with the patch where a person named one."""
+    return f"cuda-toolkit-{item.minor.replace('.', '-')}" + (f"={item.version}-*" if item.exact else "")
+
+
+def _files(
+    here: dict[str, Any], config: dict[str, Any], ctx: Context, decisions: list[Decision], link: toolkit_link.Link
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The files that differ, and those that are no longer wanted."""
+    wanted = {f"{ctx.prefix}/cuda-{one.item.minor}.env": toolkit_texts.environment(one.path, ctx.prefix) for one in decisions}
+    if config["cuda_toolkit_path"] and decisions:
+        named = [one.path for one in decisions if one.path == link.requested] or [decisions[0].path]
+        wanted[toolkit_texts.PROFILE] = toolkit_texts.environment(named[0], ctx.prefix, libraries=False)
+    if config["cuda_toolkit_ldconfig"] and decisions:
+        wanted[toolkit_texts.LDCONF] = toolkit_texts.libraries([one.path for one in decisions], ctx.prefix)
+    have = {**here["files"], **here["env"]}
+    files = [
+        {"path": path, "text": text, "ours": os.path.dirname(path) == ctx.prefix} for path, text in wanted.items() if have.get(path) != text
+    ]
+    ours = toolkit_texts.head(ctx.prefix)
+    return files, [path for path, text in here["files"].items() if text is not None and text.startswith(ours) and path not in wanted]
+
+
+def _name(
+    stage: Stage, config: dict[str, Any], ctx: Context, decisions: list[Decision], todo: list[Decision], changes: list[str], half: bool
+) -> None:
+    """The action, its reason, and the version that the table shows."""
+    stage.version = ", ".join(f"CUDA {one.item.version if one in todo else one.have}" for one in decisions)
+    if todo:
+        stage.action = next(word for word in RANK if word in [one.action for one in todo])
+        stage.reason = "; ".join(one.why for one in todo)
+    elif half:
+        stage.action, stage.reason = "repair", "an earlier run was cut short"
+    elif changes:
+        stage.action, stage.reason = "configure", ", ".join(changes) + (" differs" if len(changes) == 1 else " differ")
+    elif decisions:
+        stage.reason = "; ".join(one.why for one in decisions)
+    else:
+        asked = "cuda_toolkit_versions is empty" if not config["cuda_toolkit_versions"] else f"the stack {ctx.stack['name']} needs none"
+        stage.action, stage.reason = "skip", asked
+
+
+def _room(config: dict[str, Any], ctx: Context, runs: list[Decision], packages: list[Decision]) -> list[dict[str, Any]]:
+    """What must be free: for the largest runfile and what it unpacks, since each goes before the next comes, and for all toolkits."""
+    sizes = [(one.item.record or {}).get("size") or RUNFILE_BYTES for one in runs]
+    disk = [{"path": tmpdir_of(config, ctx), "bytes": int(max(sizes) * (1 + GROWTH))}] if sizes else []
+    disk += [{"path": prefix_of(config), "bytes": int(sum(sizes) * GROWTH)}] if sizes else []
+    if packages:
+        disk.append({"path": PACKAGES_CACHE, "bytes": len(packages) * RUNFILE_BYTES})
+        disk.append({"path": prefix_of(config), "bytes": int(len(packages) * RUNFILE_BYTES * GROWTH)})
+    return disk
+
+
+def _packages_of(memory: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: sorted(memory.get(name, [])) for name in ("packages", "named")}
+
+
+def _remember(
+    here: dict[str, Any],
+    memory: dict[str, Any],
+    config: dict[str, Any],
+    ctx: Context,
+    decisions: list[Decision],
+    sources: dict[str, str],
+    link: toolkit_link.Link,
+    repository: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What removal goes by: the toolkits that are ours, the link as it was, files, and the packages that tasks add."""
+    paths, earlier = {entry["path"] for entry in here["toolkits"]}, memory.get("toolkits", {})
+    toolkits = {name: entry for name, entry in earlier.items() if entry["path"] in paths}
+    # Those below another prefix are out of sight here, and ours all the same.
+    toolkits |= {entry["path"]: entry for entry in earlier.values() if os.path.dirname(entry["path"]) != prefix_of(config)}
+    for entry in here["toolkits"]:
+        if entry["marker"]:
+            about = {key: entry["marker"].get(key) for key in ("record", "sha256", "version", "stand_in")}
+            toolkits[entry["minor"]] = {**about, "path": entry["path"], "source": "runfile"}
+    for one in decisions:
+        source, record = sources.get(one.item.minor), one.item.record or {}
+        if source == "runfile":
+            about = {"record": one.item.record_name, "sha256": record.get("sha256"), "stand_in": bool(record.get("stand_in"))}
+            toolkits[one.item.minor] = {**about, "version": one.item.version, "path": one.path, "source": source}
+        elif source == "nvidia":
+            stand_in = bool(repository and repository["key"].get("stand_in"))
+            toolkits[one.item.minor] = {"version": one.item.version, "path": one.path, "source": source, "stand_in": stand_in}
+    files = {path for path in memory.get("files", []) if path not in (toolkit_texts.PROFILE, toolkit_texts.LDCONF)}
+    files |= {f"{ctx.prefix}/cuda-{one.item.minor}.env" for one in decisions} | set(repository["files"] if repository else [])
+    if decisions:
+        files |= {toolkit_texts.PROFILE} if config["cuda_toolkit_path"] else set()
+        files |= {toolkit_texts.LDCONF} if config["cuda_toolkit_ldconfig"] else set()
+    remembered: dict[str, Any] = {"toolkits": toolkits, "files": sorted(files), **_packages_of(memory)}
+    return {**remembered, **({"default": link.remember} if link.remember else {})}

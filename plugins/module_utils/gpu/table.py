@@ -1,0 +1,80 @@
+"""What a host's GPUs are, by PCI id: name, architecture, compute capability, and which driver branches can drive them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+OPEN_REQUIRED, OPEN_NO = "required", "no"
+# Listed for 470 with one subsystem only, and later boards of the same chip that its list has not.
+NOT_IN_470 = {"20b5": "10de:1533", "20bd": "", "20f3": "", "20f5": "", "20f6": ""}
+
+
+def number(capability: str) -> tuple[int, int]:
+    """A compute capability (or another version of two numbers) as numbers that compare."""
+    major, _, minor = str(capability).partition(".")
+    return int(major), int(minor or 0)
+
+
+def describe(found: list[dict[str, Any]], table: dict[str, Any], deep: list[dict[str, str]] | None = None) -> list[dict[str, Any]]:
+    """Each GPU of the probe, with what the table knows of it; unknown is None.
+
+    Args:
+        found: ``state["gpus"]``.
+        table: ``roles/nvidia_driver/files/gpus.yml``.
+        deep: nvidia-smi's rows, which tell the compute capability of a GPU that is too new for the table.
+
+    Returns:
+        The same entries with ``name, chip, architecture, capability, first, last, open`` added: ``first`` and ``last`` are driver
+        branches (None for no limit), ``open`` is required, possible or no.
+    """
+    rows = {row.get("pci.bus_id", "").lower()[-12:]: row for row in deep or []}
+    return [{**gpu, **_known(gpu, table, rows.get(gpu["address"].lower()[-12:], {}))} for gpu in found]
+
+
+def _known(gpu: dict[str, Any], table: dict[str, Any], row: dict[str, str]) -> dict[str, Any]:
+    device = gpu["device"]
+    chip = next((entry for entry in table["chips"] if int(entry["first"], 16) <= int(device or "0", 16) <= int(entry["last"], 16)), None)
+    told = row.get("compute_cap", "")
+    capability = (chip or {}).get("compute_capability") or (told if told.replace(".", "").isdigit() else None)
+    name = (chip or {}).get("architecture") or _architecture_of(capability, table)
+    rules = dict(table["architectures"].get(name, {}))
+    rules.update(rules.get("by_capability", {}).get(capability, {}))
+    rules.update(rules.get("by_device", {}).get(device, {}))
+    first = rules.get("driver_first")
+    if device in NOT_IN_470 and gpu.get("subsystem") != NOT_IN_470[device]:
+        first = max(first or 0, 471)
+    return {
+        "name": gpu.get("model") or row.get("name") or table["names"].get(device) or (f"{chip['chip']} GPU" if chip else "unknown GPU"),
+        "chip": (chip or {}).get("chip"),
+        "architecture": name,
+        "capability": capability,
+        "first": first,
+        "last": rules.get("driver_last"),
+        "open": rules.get("open_modules"),
+    }
+
+
+def _architecture_of(capability: str | None, table: dict[str, Any]) -> str | None:
+    return next((name for name, rules in table["architectures"].items() if capability in rules["compute_capability"]), None)
+
+
+def label(gpu: dict[str, Any]) -> str:
+    """A GPU in a sentence: ``Tesla T4 (10de:1eb8, compute capability 7.5)``."""
+    capability = f", compute capability {gpu['capability']}" if gpu["capability"] else ""
+    return f"{gpu['name']} (10de:{gpu['device']}{capability})"
+
+
+def labels(gpus: list[dict[str, Any]]) -> str:
+    """Several GPUs in a sentence, equal ones counted."""
+    texts = [label(gpu) for gpu in gpus]
+    return ", ".join(f"{texts.count(text)} x {text}" if texts.count(text) > 1 else text for text in dict.fromkeys(texts))
+
+
+def drives(branch: int, gpu: dict[str, Any]) -> bool:
+    """Whether drivers of a branch can drive a GPU; one that the table does not know is taken to be new, and any branch to be unsure."""
+    return (gpu["first"] or 0) <= branch <= (gpu["last"] or 9999)
+
+
+def branch_of(version: str) -> int:
+    """The branch of a driver's version: 470 of 470.256.02."""
+    return int(version.partition(".")[0])

@@ -1,0 +1,95 @@
+"""What driver a host has: its version, whose it is, what is out of step, and which kernels lack its module."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Packages that are a driver and not only about one.
+CORE = (
+    r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:driver(?:-bin|-cuda|-open)?|kernel-dkms|(?:kernel-open|open-kernel)-dkms|smi)"
+    r"|libcuda1|libnvidia-tesla-\w+-cuda1|nvidia-(?:dkms|driver|utils|headless|headless-no-dkms|compute-utils|open)(?:-\d[\w-]*)?"
+    r"|nvidia-dkms-open|libnvidia-compute(?:-\d[\w-]*)?|cuda-drivers(?:-\d+)?"
+)
+PREBUILT = r"linux-(?:modules|objects|signatures)-nvidia-[\w.+-]+"
+SERIES = r"linux-modules-nvidia-(\d+(?:-server)?(?:-open)?)-"
+DKMS = r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:kernel|kernel-open|open-kernel)-dkms|nvidia-dkms(?:-[\w-]+)?"
+OUTSIDE, RUNFILE = "outside", "runfile"
+WHOSE = {
+    "distribution": "the distribution's packages",
+    "nvidia": "packages of NVIDIA's repository",
+    "other": "packages of another source",
+    RUNFILE: "NVIDIA's installer (runfile)",
+    OUTSIDE: "from outside this system, so not ours",
+}
+
+
+def core(driver: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The installed packages that are the driver itself."""
+    return {name: entry for name, entry in driver["packages"].items() if re.fullmatch(CORE, name)}
+
+
+def find(driver: dict[str, Any], kernels: list[str]) -> dict[str, Any] | None:
+    """The driver of a host, or None. A module that is still loaded after its driver was removed is none.
+
+    Args:
+        driver: ``state["nvidia_driver"]``.
+        kernels: those that count, the one that boots next last.
+
+    Returns:
+        ``{"version", "whose", "loaded", "library", "drift", "missing", "broken", "dkms", "series"}``: ``version`` is the one after the next
+        reboot, ``drift`` whether module and library differ now, ``missing`` the kernels without a module, ``broken`` packages that are not
+        configured, ``dkms`` whether its modules are compiled here, ``series`` that of Ubuntu's prebuilt modules or empty.
+    """
+    packages, loaded, library = core(driver), driver["loaded"], driver["library"]
+    modules = driver["modules"]
+    if not packages and not driver["runfile"] and library is None and not modules:
+        return None
+    origins = [entry["origin"] for entry in packages.values()]
+    # A library without packages and without the installer's traces came in a container's or a cloud's own way.
+    whose = RUNFILE if driver["runfile"] else max(origins, key=origins.count) if origins else OUTSIDE
+    on_disk = next((modules[release]["version"] for release in reversed(kernels) if release in modules), None)
+    named = (library or {}).get("version")
+    current = (loaded or {}).get("version")
+    version = current if whose == OUTSIDE and current else on_disk or named or current or _of_packages(packages)
+    names = list(driver["packages"])
+    series = next((match.group(1) for match in (re.match(SERIES, name) for name in names) if match), "")
+    return {
+        "version": version,
+        "whose": whose,
+        "loaded": current,
+        "library": named,
+        "drift": bool(current and named and current != named),
+        "missing": [] if whose == OUTSIDE else [release for release in kernels if release not in modules],
+        "broken": sorted(name for name, entry in driver["packages"].items() if not entry["whole"]),
+        "dkms": any(re.fullmatch(DKMS, name) for name in names) or bool(driver["dkms"]),
+        "series": series,
+    }
+
+
+def libraries_only(driver: dict[str, Any], have: dict[str, Any]) -> bool:
+    """Whether packages brought a driver's libraries, as other programs need them to be installed, and nothing that drives a GPU."""
+    brought = have["whose"] not in (OUTSIDE, RUNFILE) and not have["broken"]
+    return brought and not (driver["modules"] or have["loaded"] or have["dkms"] or have["series"])
+
+
+def _of_packages(packages: dict[str, dict[str, Any]]) -> str | None:
+    """A driver's version in its packages' versions: 470.256.02 in ``1:470.256.02-1~deb12u1``."""
+    found = (re.match(r"(?:\d+:)?(\d{3}\.\d+(?:\.\d+)?)", entry["version"]) for entry in packages.values())
+    return next((match.group(1) for match in found if match), None)
+
+
+def closure(driver: dict[str, Any]) -> list[str]:
+    """The installed packages to hold: all of the driver, but not prebuilt modules, which a new kernel must be able to bring along."""
+    return sorted(name for name in driver["packages"] if not re.fullmatch(PREBUILT, name))
+
+
+def busy(driver: dict[str, Any], gpus: int) -> list[str]:
+    """Who uses a GPU of so many, for a sentence; also when the login user may not see who it is."""
+    seen = [f"{user['command']} (process {user['pid']})" for user in driver["users"]]
+    loaded = driver["loaded"]
+    if seen or loaded is None:
+        return seen
+    # The persistence daemon keeps each GPU and the control device open.
+    expected = len(loaded["holders"]) + (gpus + 1 if driver["persistence"]["running"] else 0)
+    return ["a process of another user"] if loaded["references"] > expected else []

@@ -1,0 +1,174 @@
+"""Whether a host is one that can be provisioned, and the folder that everything of ours is under."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+
+APT = ("ca-certificates",)
+SUPPORTED = {"debian": ("11", "12"), "ubuntu": ("20.04", "22.04", "24.04")}
+GIB = 1 << 30
+CLOCK_SECONDS = 300
+MEMORY_LEAST = 2 * GIB
+MEMORY_GOOD = 6 * GIB
+SHM_GOOD = GIB // 2
+ROOM_MARGIN = GIB // 2
+
+
+def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """Nothing: the base sections hold what preflight judges."""
+    return {}
+
+
+def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
+    """Judge the host and plan the prefix. The room that all stages together need is judged by ``check_space`` afterwards."""
+    stage = Stage("preflight", version=state["os"]["name"])
+    _system(stage, state)
+    _machine(stage, state)
+    _prefix(stage, state, ctx)
+    # What a driver's own compilation left half way is the driver's stage to mend.
+    unfinished = [name for name in state["unfinished"] if not re.search(r"nvidia|^dkms$|^linux-", name)]
+    if unfinished and not state["inprogress"]:
+        stage.problem(
+            f"dpkg stopped half way on this host: {', '.join(unfinished[:5])} {'is' if len(unfinished) == 1 else 'are'} not configured, "
+            "and every installation would fail on that.",
+            "Run `sudo dpkg --configure -a` and `sudo apt-get -f install` on the host, then run again.",
+        )
+    stage.apt = [name for name in APT if state["apt"].get(name) is None]
+    made = (state["disks"][ctx.prefix]["self"] or {}).get("type") == "dir"
+    folders = [path for path in folders_of(ctx.prefix) if (state["disks"].get(path) or {}).get("self") is None]
+    stage.params = {"folders": folders_of(ctx.prefix)}
+    if made and not folders and not stage.apt:
+        stage.reason = f"{ctx.prefix} is there, owned by {ctx.user}"
+        return stage
+    stage.action = "prepare"
+    stage.reason = f"make {ctx.prefix} for {ctx.user}"
+    stage.before = {"prefix": ctx.prefix if made else None}
+    stage.after = {"prefix": ctx.prefix, "owner": ctx.user, "apt": stage.apt}
+    return stage
+
+
+def folders_of(prefix: str) -> list[str]:
+    """The folders that preflight makes."""
+    return [prefix, f"{prefix}/receipts", f"{prefix}/cache", f"{prefix}/log"]
+
+
+def _system(stage: Stage, state: dict[str, Any]) -> None:
+    system, arch = state["os"], state["machine"]["arch"]
+    names = ", ".join(f"{name.capitalize()} {' or '.join(versions)}" for name, versions in SUPPORTED.items())
+    if system["version"] not in SUPPORTED.get(system["id"], ()):
+        stage.problem(f"{system['name'] or 'This system'} is not supported.", f"Use a host with {names}.")
+    elif not system["apt"]:
+        stage.problem(f"{system['name']} has no apt-get here.", "Install apt, or use a full image of the distribution.")
+    if arch != "x86_64":
+        stage.problem(
+            f"The architecture {arch} is not supported.",
+            "Use an x86_64 host: the wheels of torch 1.11.0 that are pinned here exist for no other.",
+        )
+
+
+def _machine(stage: Stage, state: dict[str, Any]) -> None:
+    machine = state["machine"]
+    total, shm = machine["memory"]["total"], (machine["shm"] or {}).get("total")
+    drift = None if machine["epoch"] is None or state.get("controller_epoch") is None else machine["epoch"] - state["controller_epoch"]
+    if total is not None and total < MEMORY_LEAST:
+        stage.problem(
+            f"The host has {total / GIB:.1f} GiB of memory; compiling and training need {MEMORY_LEAST / GIB:.0f} GiB at least.",
+            "Use a larger host.",
+        )
+    elif total is not None and total < MEMORY_GOOD:
+        stage.warnings.append(f"{total / GIB:.1f} GiB of memory is little for training; {MEMORY_GOOD / GIB:.0f} GiB is comfortable.")
+    if shm is not None and shm < SHM_GOOD:
+        stage.warnings.append(
+            f"/dev/shm has {shm / (1 << 20):.0f} MiB, and torch's data loaders pass images through it. "
+            "Give the container --shm-size=1g, or train with data.workers_per_gpu=0."
+        )
+    if drift is not None and abs(drift) > CLOCK_SECONDS:
+        stage.problem(
+            f"The host's clock is {abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} the controller's, "
+            "so that certificates and apt may be refused.",
+            "Set it, for example with `timedatectl set-ntp true`.",
+        )
+
+
+def _prefix(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
+    disk = state["disks"][ctx.prefix]
+    owner = state["user"]["owner"]
+    if not owner["exists"]:
+        stage.problem(f"There is no user {owner['name']} on the host.", "Create it first, or set provision_user to one that exists.")
+    if disk["self"] is not None and not (disk["self"]["type"] == "dir" or (disk["resolves"] and disk["parent_type"] == "dir")):
+        stage.problem(
+            f"provision_prefix {ctx.prefix} is a {disk['self']['type']}, not a folder.",
+            "Move it away, or set provision_prefix to another path.",
+        )
+    elif disk["parent_type"] != "dir":
+        stage.problem(
+            f"{disk['parent']} is in the way of provision_prefix {ctx.prefix}: it is no folder.", "Set provision_prefix to another path."
+        )
+    if (disk["room"] or {}).get("read_only"):
+        stage.problem(
+            f"The file system of {ctx.prefix} is mounted read-only.", "Mount it writable, or set provision_prefix to a path on another."
+        )
+
+
+# What can be put on another disk, by stage; a driver goes where the system is.
+MOVES = {"nvidia_driver": "", "cuda_toolkit": "cuda_toolkit_prefix or cuda_toolkit_tmpdir", "datasets": "codetr_datasets_root"}
+
+
+def check_space(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, str]]:
+    """What all stages together need on each file system, against what is free there.
+
+    Returns:
+        Problems, one per file system that is too small, with figures in GB.
+    """
+    wanted: dict[Any, dict[str, Any]] = {}
+    for stage in stages:
+        for need in stage.disk if stage.todo else []:
+            disk = state["disks"].get(need["path"]) or {}
+            room = disk.get("room")
+            if room:
+                blank = {"free": room["free"], "parent": disk["parent"], "bytes": ROOM_MARGIN, "for": [], "moves": []}
+                entry = wanted.setdefault(room["device"], blank)
+                entry["bytes"] += need["bytes"]
+                entry["moves"].append(MOVES.get(stage.stage, "provision_prefix"))
+                entry["for"].append(f"{stage.stage} {need['bytes'] / 1e9:.1f} GB")
+    return [
+        {
+            "stage": "preflight",
+            "message": f"The file system of {entry['parent']} has {entry['free'] / 1e9:.1f} GB free, and "
+            f"{entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and room to work).",
+            "fix": "Free some room" + _elsewhere(entry["moves"]) + ".",
+        }
+        for entry in wanted.values()
+        if entry["bytes"] > entry["free"]
+    ]
+
+
+def _elsewhere(moves: list[str]) -> str:
+    names = [name for name in dict.fromkeys(moves) if name]
+    return f", or put {' or '.join(names)} on a larger disk" if names else ""
+
+
+def check_reachable(silent: dict[str, str], needs: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Problems for the addresses that do not answer. Of several addresses for one purpose, one that answers is enough.
+
+    Args:
+        silent: URL to why it does not answer.
+        needs: ``{"url", "why", "stage"}`` of all stages.
+    """
+    problems = []
+    for why in dict.fromkeys(need["why"] for need in needs):
+        group = [need for need in needs if need["why"] == why]
+        if all(need["url"] in silent for need in group):
+            said = "; ".join(f"{need['url']}: {silent[need['url']]}" for need in group)
+            problems.append(
+                {
+                    "stage": group[0]["stage"],
+                    "message": f"The host cannot reach what it needs for {why} ({said}).",
+                    "fix": "Check the address, the name server and the proxy (provision_environment), "
+                    "or set provision_mirror to a mirror that the host can reach.",
+                }
+            )
+    return problems
