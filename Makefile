@@ -2,11 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv lab lab-down demo provision test test-long lint unit molecule docs lock benchmark benchmark-data clean
+.PHONY: help venv lab lab-down demo provision test test-long test-core lint unit molecule docs lock benchmark benchmark-data clean
 
 LAB_DIR := $(or $(CODETR_LAB_DIR),$(CURDIR)/.lab)
 PYTHON ?= python3
 VENV := .venv
+# The lock that `make venv` installs: requirements/core-2.21.txt for a controller with Python 3.12 or newer.
+REQUIREMENTS ?= requirements.txt
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
 # Ours first: another copy of the collection, in the home directory say, must not be what runs.
@@ -20,11 +22,11 @@ help: ## Say what can be made
 
 venv: $(STAMP) ## Install what the controller needs into .venv, by hash
 
-$(STAMP): requirements.txt
+$(STAMP): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The controller needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
 	@echo "Installing the controller's packages into $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(REQUIREMENTS)
 	@touch $@
 
 lab: ## Start the lab: images, mirror, stand-ins for upstreams that do not answer
@@ -50,6 +52,9 @@ test: ## Lint, unit tests and every Molecule scenario; ROLE=codetr_repo for one 
 
 test-long: test ## As test, and what takes longer
 	@$(BIN)/python tools/scenarios.py --long
+
+test-core: lab ## Playbooks, lint, tests and scenario default with each ansible-core and Python; PAIRS=2.21:3.13 for one
+	@$(BIN)/python tools/core_matrix.py $(PAIRS)
 
 lint: venv ## ansible-lint (production), yamllint, ruff, mypy, generated files
 	@$(BIN)/python tools/generate.py --check
@@ -78,4 +83,4 @@ benchmark-data: venv ## The guide's lines for the data, ours, and the floor, aga
 	@$(BIN)/python benchmarks/datasets/run.py $(LAB_DIR)/benchmark
 
 clean: lab-down ## Stop the lab and remove everything that was made here
-	@rm -rf $(VENV) .lab report reports
+	@rm -rf $(VENV) .venvs .lab report reports

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the hash-locked requirements anew: the controller's, and one for each stack, CUDA and Python.
+"""Write the hash-locked requirements anew: the controller's for each ansible-core, and one for each stack, CUDA and Python.
 
 ``python tools/lock.py`` keeps the versions of the locks that are there, as far as they still fit; ``--upgrade`` takes the newest.
 The package index is the one that this machine is configured for; no host name is written.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import core_matrix
 import yaml
 from packaging.utils import parse_wheel_filename
 
@@ -25,6 +26,8 @@ LOCKS = ROOT / "stacks" / "locks"
 PLATFORM = "x86_64-manylinux_2_28"
 # Locks that no stack installs into its environment, and the Python whose packages serve all others.
 OTHERS = {"nvcc-cu130": "3.11", "sbom": "3.10"}
+# The oldest Python of a controller, where that is another than the one that the core is tested with.
+OLDEST = {"2.21": "3.12"}
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,14 @@ class Lock:
 
     Attributes:
         path: the file.
-        source: what it is compiled from.
+        sources: what it is compiled from.
         python: the version that it is for.
         left_out: projects whose entries are not the index's.
         records: names of the artifact records that are entered in their place.
     """
 
     path: Path
-    source: Path
+    sources: tuple[Path, ...]
     python: str
     left_out: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
@@ -60,11 +63,20 @@ def locks() -> list[Lock]:
         given = tuple(sorted(project_of(name)[0] for name in records))
         for name in [variant["lock"] for variant in stack.get("gpu", []) if "lock" in variant] or [stack["lock"]]:
             for python in stack["python"]:
-                found.append(Lock(LOCKS / name_of(name, python), LOCKS / f"{name}.in", python, given, records))
+                found.append(Lock(LOCKS / name_of(name, python), (LOCKS / f"{name}.in",), python, given, records))
                 if "conda" in stack:
                     conda = stack["conda"]["lock"]
-                    found.append(Lock(LOCKS / name_of(conda, python), LOCKS / f"{name}.in", python, given))
-    return found + [Lock(LOCKS / f"{name}.txt", LOCKS / f"{name}.in", python) for name, python in OTHERS.items()]
+                    found.append(Lock(LOCKS / name_of(conda, python), (LOCKS / f"{name}.in",), python, given))
+    return found + [Lock(LOCKS / f"{name}.txt", (LOCKS / f"{name}.in",), python) for name, python in OTHERS.items()]
+
+
+def controllers() -> list[Lock]:
+    """The controller's locks, one for each ansible-core. Each serves the oldest Python that its core runs on, and newer ones."""
+    found = []
+    for pair in core_matrix.PAIRS:
+        sources = (ROOT / "requirements.in", ROOT / "requirements" / f"core-{pair.core}.in")
+        found.append(Lock(pair.lock, sources, OLDEST.get(pair.core, pair.python)))
+    return found
 
 
 def artifacts() -> dict[str, dict[str, Any]]:
@@ -92,8 +104,8 @@ def write(uv: Path, lock: Lock, upgrade: bool) -> None:
         options += ["--allow-unsafe", "--python-platform", PLATFORM]
     options += [part for project in lock.left_out for part in ("--no-emit-package", project)]
     options += ["--upgrade"] if upgrade else []
-    relative = lock.source.relative_to(ROOT)
-    subprocess.run([uv, "pip", "compile", *options, str(relative), "--output-file", str(lock.path.relative_to(ROOT))], cwd=ROOT, check=True)
+    sources = [str(source.relative_to(ROOT)) for source in lock.sources]
+    subprocess.run([uv, "pip", "compile", *options, *sources, "--output-file", str(lock.path.relative_to(ROOT))], cwd=ROOT, check=True)
     if lock.left_out:
         text = lock.path.read_text().split("\n# The following packages", 1)[0].rstrip("\n") + "\n"
         lock.path.write_text(text + "".join(entry(record) for record in lock.records))
@@ -109,8 +121,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = Path(folder) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"], check=True)
-        controller = Lock(ROOT / "requirements.txt", ROOT / "requirements.in", "3.11")
-        for lock in [controller, *locks()]:
+        for lock in [*controllers(), *locks()]:
             write(Path(folder) / "bin" / "uv", lock, upgrade)
 
 

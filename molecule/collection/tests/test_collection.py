@@ -16,5 +16,5 @@ def test_the_host_has_a_python_of_ours(host: Host) -> None:
 def test_the_collection_holds_what_it_needs_and_nothing_of_the_workshop() -> None:
     packed = {path.name for path in INSTALLED.iterdir()}
     assert {"playbooks", "roles", "plugins", "stacks", "README.md", "LICENSE"} <= packed
-    assert not packed & {".venv", ".git", ".lab", "molecule", "tests", "report", "reports"}
+    assert not packed & {".venv", ".venvs", ".git", ".lab", "molecule", "tests", "report", "reports"}
     assert not (INSTALLED / "playbooks" / "collections").exists()
