@@ -13,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.codetr.provision.plugins.plugin_utils import progress
+from ansible_collections.codetr.provision.plugins.plugin_utils.failure import failure
 
 DOCUMENTATION = r"""
 name: codetr_wait
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
         for key in ("ansible_job_id", "results_file", "started", "finished", "stdout_lines", "stderr_lines"):
             status.pop(key, None)
         if status.get("failed"):
-            raise AnsibleActionFail(str(status.get("msg") or status.get("module_stderr") or status), result={**result, **status})
+            raise failure(str(status.get("msg") or status.get("module_stderr") or status), {**result, **status})
         return {**result, **status, **({"gone": False} if gone_ok else {})}
 
     def _wait(self, job: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any] | None:

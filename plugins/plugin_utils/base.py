@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Collection
 from typing import Any
@@ -12,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.codetr.provision.plugins.module_utils import planner
 from ansible_collections.codetr.provision.plugins.module_utils.preflight import plan as preflight
-from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, options
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, failure, options
 
 PLAN_VARIABLE = "__preflight_plan"
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
@@ -44,23 +43,17 @@ class PlanningAction(ActionBase):
         arguments = {"ask": asked, "deep": deep, "capture": capture}
         result = self._execute_module("codetr.provision.codetr_probe", arguments, task_vars=task_vars)
         if "state" not in result:
-            raise AnsibleActionFail(self._why_no_state(result), result=result)
+            raise failure.failure(self._why_no_state(result), result)
         return dict(result)
 
     def _why_no_state(self, result: dict[str, Any]) -> str:
         if result.get("unreachable"):
             return str(result.get("msg", "The host cannot be reached."))
-        answer = self._low_level_execute_command(
-            "for p in python3 python2 python; do command -v $p >/dev/null 2>&1 && { $p -V 2>&1; exit 0; }; done; echo none"
-        )
-        said = (answer.get("stdout") or "").strip()
-        match = re.search(r"Python (\d+)\.(\d+)", said)
-        if not match or (int(match.group(1)), int(match.group(2))) < (3, 8):
-            have = "no Python at all" if not match else said.splitlines()[-1]
-            return (
-                f"The host has {have}, and Ansible needs Python 3.8 or newer there. "
-                "Install one (on Debian and Ubuntu: apt-get install python3), then run again."
-            )
+        interpreter = str(self._used_interpreter or "").removeprefix("#!").strip()
+        answer = self._low_level_execute_command(failure.ask_version(interpreter))
+        wrong = failure.explain_python(interpreter, answer.get("stdout") or "", result)
+        if wrong:
+            return wrong
         return f"The host could not be probed: {result.get('msg') or result.get('module_stderr') or result}"
 
     def make_plan(
