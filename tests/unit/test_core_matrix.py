@@ -52,6 +52,12 @@ def test_metadata_says_which_cores_run() -> None:
     assert pythons == {pair.python for pair in PAIRS}
 
 
+def test_ci_runs_every_pair() -> None:
+    """A pair that is added here is added there."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    assert [Pair(**one) for one in jobs["core"]["strategy"]["matrix"]["include"]] == list(PAIRS)
+
+
 def test_each_core_and_python_is_run_once() -> None:
     """No version of the range is left out."""
     for versions in ([pair.core for pair in PAIRS], [pair.python for pair in PAIRS]):
