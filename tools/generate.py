@@ -19,13 +19,15 @@ sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
 from ansible_collections.codetr.provision.plugins.module_utils.stages import PROBED, STAGES  # noqa: E402
 
+# Roles that carry out no stage, after those that do.
+OTHER_ROLES = ("codetr_verify",)
 MODULE_UTILS = "ansible_collections.codetr.provision.plugins.module_utils"
 
 
 def specs() -> dict[str, dict[str, Any]]:
     """The main entry point's spec of each role, in the order in which roles run."""
     found = {}
-    for role in STAGES.values():
+    for role in (*STAGES.values(), *OTHER_ROLES):
         path = ROOT / "roles" / role / "meta" / "argument_specs.yml"
         if path.exists():
             found[role] = yaml.safe_load(path.read_text())["argument_specs"]["main"]

@@ -1,4 +1,4 @@
-"""Say what a host is and what a run would do to it."""
+"""Show what a host has and what a run would do to it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,26 @@ from ansible_collections.codetr.provision.plugins.plugin_utils.base import Plann
 
 DOCUMENTATION = r"""
 name: codetr_status
-short_description: Say what a host is and what a run would do to it
-description: Probes and plans as a run would, changes nothing, and does not fail on what it finds.
-options:
-  deep:
-    description: Start nvidia-smi and ask the driver's library, too.
-    type: bool
-    default: false
-  capture:
-    description: Return everything that was looked at, so that the host can be replayed elsewhere.
-    type: bool
-    default: false
+short_description: Show what a host has and what a run would do to it
+description:
+  - Probes and plans as a run would, changes nothing, and does not fail on what it finds.
+  - The options C(provision_status_deep) and C(provision_status_capture) say how much it asks and returns.
 author: codetr-provision
 """
 
 
 class ActionModule(PlanningAction):
-    """Returns ``lines`` for people and ``status`` for programs."""
+    """Returns ``lines`` for people, ``status`` for programs, and ``report_dir``, where the option wants them written."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Never changed."""
         result = super().run(tmp, task_vars)
-        flag = {"type": "bool", "default": False}
-        asked = self.validate_argument_spec(argument_spec={"deep": flag, "capture": flag})[1]
-        made = self.make_plan(task_vars or {}, reach=False, deep=asked["deep"], capture=asked["capture"], with_state=True)
-        told = status.summary(made["state"], made["plan"])
-        more = {"capture": made["capture"]} if asked["capture"] else {}
-        shown = status.lines(told)
-        self._display.display("\n".join(["", str((task_vars or {}).get("inventory_hostname")), *(f"  {line}" for line in shown), ""]))
-        return {**result, "changed": False, "lines": shown, "status": told, **more}
+        variables = task_vars or {}
+        config = self.config_of(variables)
+        deep, capture = config["provision_status_deep"], config["provision_status_capture"]
+        planned = self.make_plan(variables, reach=False, deep=deep, capture=capture, with_state=True)
+        summary = status.summary(planned["state"], planned["plan"])
+        lines = status.lines(summary)
+        self._display.display("\n".join(["", str(variables.get("inventory_hostname")), *(f"  {line}" for line in lines), ""]))
+        captured = {"capture": planned["capture"]} if capture else {}
+        return {**result, "changed": False, "lines": lines, "status": summary, "report_dir": config["provision_report_dir"], **captured}

@@ -1,26 +1,36 @@
-"""Check every variable of ours before any host is touched."""
+"""Validate every option before any host is touched."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.plugin_utils import options
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction
 
 DOCUMENTATION = r"""
 name: codetr_validate
-short_description: Check every variable of ours before any host is touched
-description: Runs on the controller only. Fails with every wrong variable of the host at once.
+short_description: Validate every option before any host is touched
+description:
+  - Runs on the controller only. Fails with every wrong option of the host at once.
+  - Warns of variables whose name is close to an option's although the prefix is misspelt.
 author: codetr-provision
 """
 
 
 class ActionModule(PlanningAction):
-    """Coerces the config and makes no connection."""
+    """Coerces the options and makes no connection."""
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Never changed; fails with all that is wrong."""
         result = super().run(tmp, task_vars)
-        self.config_of(task_vars or {})
-        return {**result, "changed": False}
+        variables = task_vars or {}
+        config = self.config_of(variables)
+        # Without the host's name: Ansible prints equal warnings of several hosts once.
+        warnings = [
+            f"{name} is no option of this collection and has no effect on it. Did you mean {meant}? "
+            f"(If it is your own, add it to {options.IGNORE_OPTION}.)"
+            for name, meant in options.near_misses(variables, config[options.IGNORE_OPTION]).items()
+        ]
+        return {**result, "changed": False, **({"warnings": warnings} if warnings else {})}

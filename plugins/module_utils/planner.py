@@ -119,7 +119,7 @@ def build(
         "problems": [item for item in problems if item not in ignored],
         "warnings": [
             *(f"{stage.stage}: {text}" for stage in stages for text in stage.warnings),
-            *(f"{item['stage']}: {item['what']}" for item in ignored),
+            *(f"{item['stage']}: {item['message']}" for item in ignored),
         ],
         "waits": [text for stage in stages for text in stage.waits],
         "gpus": gpus,

@@ -177,6 +177,6 @@ def refusal(problems: list[dict[str, str]]) -> str:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = []
     for fix in dict.fromkeys(item["fix"] for item in problems):
-        group = [f"{item['stage']}: {item['what']}" for item in problems if item["fix"] == fix]
+        group = [f"{item['stage']}: {item['message']}" for item in problems if item["fix"] == fix]
         lines += [*group[:-1], f"{group[-1]} {'For all of these: ' if len(group) > 1 else ''}{fix}"]
     return listing(f"Nothing was changed; {count} to solve first", lines)

@@ -1,14 +1,16 @@
-"""Every variable of ours, checked against the roles' argument specs, coerced, with defaults filled in.
+"""Options: variables with a prefix of ours, validated against the roles' argument specs and coerced, with defaults filled in.
 
-A option may come from anywhere that Ansible takes variables from. A name that starts like one of ours and is none is refused with the
-nearest one that exists, because a misspelt variable that is silently ignored costs its author a day.
+An option may come from anywhere that Ansible takes variables from. An unknown name with one of the prefixes is refused together with the
+nearest name that exists, because a misspelt variable that is silently ignored costs its author a day. A name whose prefix is misspelt
+gets a warning: it may belong to anybody.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,48 @@ ABSOLUTE = (
     "codetr_datasets_root",
 )
 IGNORE_OPTION = "provision_ignore_variables"
+# How alike two names must be for one to be suggested in place of the other, 0 to 1. Names of one role share their prefix: 0.5 is any two.
+ALIKE = 0.75
+# Edits that a misspelt prefix may be away from its name: one in a short name, two in one of at least this length.
+LONG_NAME = 16
+# Without the shared prefix these are names that hardly anybody else uses, unlike `repo_url` and `env_name`.
+DISTINCTIVE = ("codetr_datasets_", "codetr_packages_", "codetr_verify_", "codetr_workspace_", "provision_status_")
+# Variables of published roles that share a prefix with ours, so that their users are told whose they are.
+FOREIGN = {
+    "nvidia.nvidia_driver": (
+        "nvidia_driver_add_repos",
+        "nvidia_driver_debian_*",
+        "nvidia_driver_module_*",
+        "nvidia_driver_package_*",
+        "nvidia_driver_persistence_mode_on",
+        "nvidia_driver_rhel_*",
+        "nvidia_driver_skip_reboot",
+        "nvidia_driver_ubuntu_*",
+    ),
+    "galaxyproject.miniconda": (
+        "miniconda_base_env_*",
+        "miniconda_conda_environments",
+        "miniconda_executable",
+        "miniconda_installer*",
+        "miniconda_manage_dependencies",
+        "miniconda_python",
+    ),
+    "andrewrothstein.miniconda": (
+        "miniconda_checksums",
+        "miniconda_escalate",
+        "miniconda_link_subdir",
+        "miniconda_make_sys_default",
+        "miniconda_mirror",
+        "miniconda_parent_dir",
+        "miniconda_pkg_update",
+        "miniconda_python_ver",
+        "miniconda_ver",
+    ),
+}
 
 
 class OptionError(Exception):
-    """One or more config are wrong. ``problems`` holds a sentence for each."""
+    """One or more options are wrong. ``problems`` holds a sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -42,7 +82,7 @@ class OptionError(Exception):
 
 @cache
 def specs() -> dict[str, dict[str, Any]]:
-    """All options of all roles: name of the variable to its argument spec. Shared ones live in role preflight."""
+    """All options of all roles, by name, with their argument specs. Those that roles share live in role preflight."""
     options: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
         options.update(yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"])
@@ -50,28 +90,28 @@ def specs() -> dict[str, dict[str, Any]]:
 
 
 def prefixes() -> tuple[str, ...]:
-    """What the names of our variables start with: each role's name, and the shared prefixes."""
+    """The prefixes of option names: each role's name, and the shared ones."""
     roles = sorted(path.name + "_" for path in (ROOT / "roles").iterdir() if path.is_dir())
     return (*roles, *SHARED_PREFIXES)
 
 
 def ours(name: str) -> bool:
-    """Whether a variable's name starts like one of ours."""
+    """Whether a variable's name has one of the prefixes."""
     return name.startswith(prefixes())
 
 
 def coerce(given: Mapping[str, Any], template: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
-    """All config with their types.
+    """Validate the options among ``given`` and convert them to their types.
 
     Args:
-        given: variables by name, from any source; foreign ones are passed over.
+        given: variables by name, from any source; those without one of the prefixes are ignored.
         template: resolves Jinja in a value.
 
     Returns:
         Every option of every role by name, defaults filled in.
 
     Raises:
-        OptionError: with every problem at once: unknown names, wrong types and choices, paths that cannot be.
+        OptionError: with every problem at once: unknown names, wrong types and choices, impossible paths.
     """
     problems: list[str] = []
     found: dict[str, Any] = {}
@@ -83,16 +123,11 @@ def coerce(given: Mapping[str, Any], template: Callable[[Any], Any] = lambda val
             found[name] = template(given[name])
         except Exception as error:
             problems.append(f"{name} cannot be resolved: {error}")
-    ignored = found.get(IGNORE_OPTION) or []
-    # From the command line a list arrives as text, and a part of a longer name must not pass for it.
-    ignored = [name.strip() for name in ignored.split(",")] if isinstance(ignored, str) else ignored
-    for name in sorted(set(found) - set(known)):
+    ignored = _names(found.get(IGNORE_OPTION))
+    unknown = sorted(set(found) - set(known))
+    for name in unknown:
         del found[name]
-        if name in ignored:
-            continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        problems.append(f"There is no variable {name}.{hint} (If it is your own, add it to {IGNORE_OPTION}.)")
+    problems += _unknown([name for name in unknown if name not in ignored], known)
     result = ArgumentSpecValidator(_spec(known)).validate(found)
     problems += [sentence(error, found) for error in result.error_messages]
     config = dict(result.validated_parameters)
@@ -103,15 +138,73 @@ def coerce(given: Mapping[str, Any], template: Callable[[Any], Any] = lambda val
     return config
 
 
+def _names(value: Any) -> list[str]:
+    """A list of names; from the command line it arrives as text, and part of a longer name must not match."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value or [])
+
+
+def _unknown(names: list[str], known: Collection[str]) -> list[str]:
+    """A sentence for each unknown name, and how to keep them."""
+    keep = f" (If it is your own, add it to {IGNORE_OPTION}.)" if len(names) == 1 else ""
+    problems = []
+    for name in names:
+        role = next((role for role, patterns in FOREIGN.items() if any(fnmatchcase(name, pattern) for pattern in patterns)), "")
+        near = difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        if role:
+            problems.append(f"{name} is a variable of the role {role}, which this collection does not use.{keep}")
+        else:
+            problems.append(f"There is no variable {name}.{f' Did you mean {near[0]}?' if near else ''}{keep}")
+    if len(names) > 1:
+        problems.append(f"If these {len(names)} are your own, set {IGNORE_OPTION}: [{', '.join(names)}]")
+    return problems
+
+
+def near_misses(names: Iterable[str], ignored: Collection[str] = ()) -> dict[str, str]:
+    """The names whose prefix looks like a misspelt one of ours, each with the option that was probably meant.
+
+    Only the whole name counts: a prefix that is close to one of ours with a name behind it that no option has is somebody else's.
+    """
+    found = {}
+    for name in sorted(names):
+        if ours(name) or name in ignored or name.startswith(("_", "ansible_")):
+            continue
+        meant = next((known for known in specs() if _misspelt(name, known)), None)
+        if meant:
+            found[name] = meant
+    return found
+
+
+def _misspelt(name: str, known: str) -> bool:
+    if known.startswith(DISTINCTIVE) and name == known.partition("_")[2]:
+        return True
+    most = 2 if len(known) >= LONG_NAME else 1
+    # The first two are cheap and spare nearly all names the third: each edit changes at most two of the letters that there are.
+    return abs(len(name) - len(known)) <= most and len(set(name) ^ set(known)) <= 2 * most and _edits(name, known) <= most
+
+
+def _edits(one: str, other: str) -> int:
+    """How many letters must be added, removed, replaced or swapped with their neighbour to turn one text into the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
+            if earlier and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
+
+
 def _spec(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Argument specs without the keys that only people read."""
+    """Argument specs without the keys that are only documentation."""
     return {
         name: {key: value for key, value in option.items() if key not in ("description", "version_added")} for name, option in known.items()
     }
 
 
 def sentence(error: str, given: Mapping[str, Any]) -> str:
-    """An error of Ansible's validator as a sentence that begins with the variable's name and ends with its value."""
+    """Rewrite an error of Ansible's validator as a sentence that begins with the variable's name and ends with its value."""
     choice = re.match(r"value of (\S+) must be one(?: or more)? of: (.+?)[,.] [Gg]ot.*?: (.*)$", error)
     if choice:
         return f"{choice.group(1)} must be one of {choice.group(2)}; it is {choice.group(3)}."
@@ -122,7 +215,7 @@ def sentence(error: str, given: Mapping[str, Any]) -> str:
 
 
 def check_combinations(config: Mapping[str, Any]) -> list[str]:
-    """What types cannot tell: paths that must be absolute and without spaces, hashes, commits, numbers that must not be negative."""
+    """Check what types cannot express: absolute paths without spaces, hashes, commits, ranges of numbers."""
     problems = []
     for name in ABSOLUTE:
         value = config[name]
@@ -154,7 +247,7 @@ def check_combinations(config: Mapping[str, Any]) -> list[str]:
         problems.append(f"cuda_toolkit_repository must be a URL, or empty; it is {config['cuda_toolkit_repository']!r}.")
     if config["cuda_toolkit_prefix"].rstrip("/") == "":
         problems.append("cuda_toolkit_prefix must name the folder that toolkits are side by side in, such as /usr/local.")
-    problems += _check_gpu(config) + _check_data(config)
+    problems += _check_gpu(config) + _check_data(config) + _check_verify(config)
     stacks = sorted(path.stem for path in (ROOT / "stacks").glob("*.yml"))
     if config["codetr_stack"] not in ("auto", *stacks):
         problems.append(f"codetr_stack must be one of auto, {', '.join(stacks)}; it is {config['codetr_stack']}.")
@@ -166,7 +259,7 @@ def check_combinations(config: Mapping[str, Any]) -> list[str]:
 
 
 def _check_data(config: Mapping[str, Any]) -> list[str]:
-    """What types cannot tell of downloads and data."""
+    """Check what types cannot express of downloads and data."""
     problems = [
         f"codetr_datasets_existing: {folder!r} must be an absolute path on the host."
         for folder in config["codetr_datasets_existing"]
@@ -181,7 +274,7 @@ def _check_data(config: Mapping[str, Any]) -> list[str]:
 
 
 def _check_gpu(config: Mapping[str, Any]) -> list[str]:
-    """What types cannot tell of driver, kernels and GPUs."""
+    """Check what types cannot express of driver, kernels and GPUs."""
     problems = []
     if not re.fullmatch(r"auto|[1-9]\d{2}", config["nvidia_driver_branch"]):
         branch = config["nvidia_driver_branch"]
@@ -198,4 +291,14 @@ def _check_gpu(config: Mapping[str, Any]) -> list[str]:
     ]
     if config["provision_reboot_timeout"] < 1:
         problems.append(f"provision_reboot_timeout must be at least 1 second; it is {config['provision_reboot_timeout']}.")
+    return problems
+
+
+def _check_verify(config: Mapping[str, Any]) -> list[str]:
+    """Check what types cannot express of the options of verify."""
+    problems = []
+    if config["codetr_verify_gpus"] < 1:
+        problems.append(f"codetr_verify_gpus must be at least 1; it is {config['codetr_verify_gpus']}.")
+    if not re.fullmatch(r"\d*", config["codetr_verify_scale"]):
+        problems.append(f"codetr_verify_scale must be a whole number of pixels, or empty; it is {config['codetr_verify_scale']!r}.")
     return problems

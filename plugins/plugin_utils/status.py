@@ -71,7 +71,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     rows += [("Plan", f"{name:<14}{stage['action']:<10}{stage['version'] or stage['reason']}") for name, stage in told["stages"].items()]
     rows += [("Waits", text) for text in told["waits"]]
     rows += [("Warning", text) for text in told["warnings"]]
-    rows += [("Problem", f"{item['stage']}: {item['what']} {item['fix']}") for item in told["problems"]]
+    rows += [("Problem", f"{item['stage']}: {item['message']} {item['fix']}") for item in told["problems"]]
     last = ""
     shown = []
     for head, text in rows:

@@ -14,7 +14,7 @@ from codetr_provision.model import RunResult
 PAGE = "data.html"
 # Of each host and set: the page stays at some megabytes whatever lies there.
 MOST_SAMPLES = 12
-# what playbooks/tasks/data_report.yml brings at most
+# roles/codetr_verify/tasks/data.yml fetches none that is larger
 MOST_SAMPLE_BYTES = 200 * 1024
 MOST_CLASSES, MOST_FREQUENT, RAREST = 100, 40, 20
 MOST_LEGEND = 10

@@ -70,7 +70,7 @@ class Check:
     detail: str = ""
     seconds: float = 0.0
     level: str = ""
-    cause: str = ""
+    message: str = ""
     fix: str = ""
 
 

@@ -107,7 +107,7 @@ def troubles(run: RunResult) -> Iterator[tuple[str, str]]:
 
 def _check_troubles(host: HostResult, run: RunResult) -> Iterator[tuple[str, str]]:
     for check in host.verify.failed if host.verify else []:
-        lines = [check.detail, check.cause and f"Cause: {check.cause}", check.fix and f"What to do: {check.fix}"]
+        lines = [check.detail, check.message, check.fix and f"Fix: {check.fix}"]
         yield f"{host.name}, check {check.name}", "\n".join(line for line in lines if line)
     if host.verify is not None and not host.verify.good and not host.verify.failed:
         yield f"{host.name}, verify", "verify.json says that it did not pass, or holds no check that passed; see the report of the host."

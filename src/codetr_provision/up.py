@@ -73,7 +73,7 @@ def _run(request: Request, display: Display, interrupt: Interrupt, fetched: Path
         return log
     # Tags choose among the stages of site.yml; a host that failed there is not worth checking.
     limit = ",".join(sound) if len(sound) < len(run.hosts) else request.options.limit
-    extra = [*request.options.extra_vars, f"verify_report_dir={fetched}"]
+    extra = [*request.options.extra_vars, f"provision_report_dir={fetched}"]
     options = replace(request.options, limit=limit, extra_vars=extra, tags=None, skip_tags=None)
     display.say("Provisioned; now checking that it works.")
     outcome = run_playbook(request.project, "verify", options, display.feed, interrupt)

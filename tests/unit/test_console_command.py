@@ -57,11 +57,11 @@ VERIFY = """
   tasks:
     - name: Make the folder
       ansible.builtin.file:
-        path: "{{ verify_report_dir }}/{{ inventory_hostname }}"
+        path: "{{ provision_report_dir }}/{{ inventory_hostname }}"
         state: directory
     - name: Write the result
       ansible.builtin.copy:
-        dest: "{{ verify_report_dir }}/{{ inventory_hostname }}/verify.json"
+        dest: "{{ provision_report_dir }}/{{ inventory_hostname }}/verify.json"
         content: '{"schema": 1, "host": "x", "stack": "cpu", "level": "ops", "passed": true, "checks": [{"name": "ops", "status": "ok"}]}'
 """
 

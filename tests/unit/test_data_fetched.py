@@ -12,7 +12,7 @@ from test_playbooks import ROOT, Bench
 
 from codetr_provision import data_page
 
-TASKS = ROOT / "playbooks" / "tasks"
+TASKS = ROOT / "roles" / "codetr_verify" / "tasks"
 
 
 class Host:
@@ -24,9 +24,9 @@ class Host:
         self.samples = self.ours / "samples"
         self.samples.mkdir(parents=True)
         self.reports = folder / "reports"
-        here = {"__verify": {"data": str(self.ours.parent)}, "__verify_reports": str(self.reports)}
+        here = {"__codetr_verify_params": {"data": str(self.ours.parent)}, "__codetr_verify_reports": str(self.reports)}
         play = {"hosts": "all", "gather_facts": False, "vars": {**here, "ansible_python_interpreter": sys.executable}}
-        tasks = [{"ansible.builtin.import_tasks": str(TASKS / "data_report.yml")}]
+        tasks = [{"ansible.builtin.import_tasks": str(TASKS / "data.yml")}]
         self.playbook = self.bench.write("../play.yml", [{**play, "tasks": tasks}])
 
     def bring(self) -> int:
@@ -75,5 +75,5 @@ def test_a_summary_that_is_a_link_is_not_followed(host: Host) -> None:
 
 
 def test_it_is_brought_before_anything_that_may_fail() -> None:
-    tasks = re.findall(r"^- name: .*\n +([\w.]+)", (TASKS / "verify_report.yml").read_text(), re.MULTILINE)
-    assert tasks[0] == "ansible.builtin.import_tasks" and "ansible.builtin.fail" in tasks
+    tasks = re.findall(r"^- name: .*\n +([\w.]+)", (TASKS / "report.yml").read_text(), re.MULTILINE)
+    assert tasks[0] == "ansible.builtin.include_tasks" and "ansible.builtin.fail" in tasks

@@ -92,7 +92,12 @@ WITH: dict[str, dict[str, Any]] = {
     "cuda_toolkit_repository": {"cuda_toolkit_versions": ["12.5"], "cuda_toolkit_source": "nvidia"},
 }
 OTHER |= {"miniconda_accept_anaconda_terms": True, "codetr_env_python": "/usr/bin/python3.10"}
-ELSEWHERE = {"provision_ignore_variables": "test_wishes.py", "codetr_repo_edits": "below"}
+ELSEWHERE = {
+    "provision_ignore_variables": "test_options.py",
+    "codetr_repo_edits": "below",
+    **dict.fromkeys(("codetr_verify_level", "codetr_verify_gpus", "codetr_verify_scale"), "test_verify_role.py"),
+    **dict.fromkeys(("provision_report_dir", "provision_status_deep", "provision_status_capture"), "test_verify_role.py"),
+}
 
 
 def with_gpus(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -129,7 +129,7 @@ def test_what_is_not_known_gets_no_guess(output):
 
 
 def test_every_row_tells_a_cause_and_what_to_do_in_sentences():
-    assert all(known.fix.endswith(".") and known.cause.endswith(".") for known in KNOWN)
+    assert all(known.fix.endswith(".") and known.message.endswith(".") for known in KNOWN)
     assert all(known.fix[0].isupper() for known in KNOWN)
 
 

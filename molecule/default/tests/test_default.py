@@ -42,10 +42,10 @@ def test_verify_passed_and_trained(result: dict[str, Any]) -> None:
     assert len(result["losses"]) > 0
 
 
-def test_pictures_came_along(result: dict[str, Any]) -> None:
-    assert result["pictures"]
-    for picture in result["pictures"]:
-        assert (REPORT / picture["file"]).read_bytes()[:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
+def test_images_are_fetched(result: dict[str, Any]) -> None:
+    assert result["images"]
+    for image in result["images"]:
+        assert (REPORT / image["file"]).read_bytes()[:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
 
 
 def test_stand_ins_are_named_where_the_lab_used_any(lab: dict[str, Any], result: dict[str, Any]) -> None:

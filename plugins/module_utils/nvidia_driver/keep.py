@@ -34,7 +34,8 @@ class Keeping(Installing):
         if version is None:
             stage.problem(
                 f"There is a driver ({nvidia_present.WHOSE[have['whose']]}), and its version cannot be told.",
-                "Run playbooks/status.yml with -e status_deep=true to see what answers, or leave it alone with nvidia_driver_manage=false.",
+                "Run playbooks/status.yml with -e provision_status_deep=true to see what answers, "
+                "or leave it alone with nvidia_driver_manage=false.",
             )
             return
         branch, wanted = gpu_table.branch_of(version), self._requested_branch()

@@ -22,12 +22,14 @@ from ansible_collections.codetr.provision.plugins.module_utils.workspace.checkou
 from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import ENTRY_NAME, Desk, environment_file, unquotable
 
 APT = ("aria2",)
+# The package that bin/verify and the role codetr_verify run lies in that role, below the same folder.
+VERIFY = Path("codetr_verify", "files", "verify")
 
 
 def local(role_path: str) -> dict[str, Any]:
     """The role's own files on the controller: ``{"bin": {name: text}, "verify": {relative path: text}, "notebook": text}``."""
     role = Path(role_path)
-    verify = role / "files" / "verify"
+    verify = role.parent / VERIFY
     return {
         "bin": {path.name: path.read_text(encoding="utf-8") for path in sorted((role / "templates" / "bin").iterdir())},
         "verify": {

@@ -38,7 +38,7 @@ class Check:
     seconds: float
     level: str = LEVELS[0]
     needs: str | None = None  # the check that was not ok, where this one was skipped because of it
-    cause: str | None = None
+    message: str | None = None  # of a known failure: what it means
     fix: str | None = None
 
     def line(self) -> str:
@@ -46,9 +46,9 @@ class Check:
         status = "skipped" if self.status == "skipped" else self.status
         detail = f"({self.detail})" if self.status == "skipped" else self.detail
         text = f"{status:<8} {self.name:<26} {detail}  [{self.seconds:.1f} s]"
-        for label, value in (("cause", self.cause), ("fix", self.fix)):
+        for value in (self.message, self.fix and f"Fix: {self.fix}"):
             if value:
-                text += f"\n{'':<8} {label}: {value}"
+                text += f"\n{'':<8} {value}"
         return text
 
 
@@ -176,13 +176,13 @@ class Recorder:
         return status == "ok"
 
     def add(self, check: Check, output: str = "") -> None:
-        """Record a finished check and print its line; a failed one gets its cause and fix where they are known."""
+        """Record a finished check and print its line; a known failure gets its message and fix."""
         if check.status != "ok":
             self._not_ok.add(check.name)
         if check.status == "FAIL":
             known = diagnose(f"{check.detail}\n{output}")
             if known:
-                check.cause, check.fix = check.cause or known.cause, check.fix or known.fix
+                check.message, check.fix = check.message or known.message, check.fix or known.fix
         self._result.checks.append(check)
         # a compiled library can end the whole process: what was found before must not be lost
         self._save()

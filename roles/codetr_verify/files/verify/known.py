@@ -18,7 +18,7 @@ class Known:
 
     name: str
     pattern: str
-    cause: str
+    message: str
     fix: str
 
 
@@ -124,7 +124,7 @@ GPU = (
           "have been built for another GPU, set codetr_packages_compute_capabilities too."),
     Known("too few GPUs", r"GPUs are asked for \(--gpus\)",
           "More GPUs were asked for than this host has, or CUDA_VISIBLE_DEVICES hides some.",
-          "Lower verify_gpus (--gpus), or set CUDA_VISIBLE_DEVICES to those that are meant."),
+          "Lower codetr_verify_gpus (--gpus), or set CUDA_VISIBLE_DEVICES to those that are meant."),
     Known("launcher", r"ZeroDivisionError[^\n]*modulo",
           "The launcher pytorch divides by the number of GPUs, and there is none.",
           "Use --launcher none on a host without a GPU; workspace/bin/train does so by itself."),
@@ -134,7 +134,7 @@ GPU = (
           "smaller config or scale."),
     Known("too small", r"selected index k out of range",
           "The images are so small that the model has fewer places on them than it makes queries of.",
-          "Choose a larger scale: verify_scale=160 or more (--scale)."),
+          "Choose a larger scale: codetr_verify_scale=160 or more (--scale)."),
     Known("shared memory", r"[Bb]us error|SIGBUS|killed by signal 7\b|insufficient shared memory|/dev/shm/nccl",
           "Shared memory (/dev/shm) is too small for the processes that load data or the GPUs that talk to each other.",
           "Enlarge it (mount -o remount,size=16G /dev/shm; in a container --shm-size=16g), or lower data.workers_per_gpu."),
