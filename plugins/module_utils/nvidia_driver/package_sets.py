@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.gpu.table import branch_of
 from ansible_collections.codetr.provision.plugins.module_utils.host.kernels import expand, flavours
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
 
 # Those of one release; a metapackage follows the newest.
 EXACT_HEADERS = re.compile(r"linux-headers-\d")
@@ -127,25 +129,25 @@ def _set(how: str, branch: int, entry: dict[str, Any], packages: list[str], need
     }
 
 
-def completion(system: dict[str, Any], table: dict[str, Any], driver: dict[str, Any], have: dict[str, Any]) -> dict[str, Any] | None:
+def completion(system: dict[str, Any], table: dict[str, Any], driver: dict[str, Any], present: Present) -> dict[str, Any] | None:
     """What brings a module of the driver that is there to the kernels that lack it; None where nothing that is known here does.
 
     Args:
-        have: see ``nvidia_present.find``.
+        present: the driver that lacks modules.
     """
-    branch, series = int(have["version"].partition(".")[0]), have["series"]
-    if series and not have["dkms"]:
-        packages = [f"linux-modules-nvidia-{series}-{release}" for release in have["missing"]]
+    branch, series = branch_of(str(present["version"])), present["series"]
+    if series and not present["dkms"]:
+        packages = [f"linux-modules-nvidia-{series}-{release}" for release in present["missing"]]
         # Apt was asked about the series that are installed from here only.
         return {**_set("prebuilt", branch, {"lead": ""}, packages, [], changes=False), "modules": []}
-    if not have["dkms"]:
+    if not present["dkms"]:
         return None
     # The same driver with the patches of the suite that it was taken from.
-    tested = [each for each in table["debian"].get(system["version"], {}).get(branch, []) if have["whose"] == "distribution"]
+    tested = [each for each in table["debian"].get(system["version"], {}).get(branch, []) if present["whose"] == "distribution"]
     versions = [entry["version"] for entry in driver["packages"].values()]
     lasts = [each.get("kernel_last") for each in tested if bool(each.get("suite")) == any("~bpo" in version for version in versions)]
     limit = {"lead": "", "kernel_last": lasts[0] if lasts else None}
-    return _set("dkms", branch, limit, ["dkms"], headers(driver, have["missing"], ""), changes=False)
+    return _set("dkms", branch, limit, ["dkms"], headers(driver, present["missing"], ""), changes=False)
 
 
 def too_new(kernels: list[str], last: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypedDict
 
 # Packages that are a driver and not only about one.
 CORE = (
@@ -24,36 +24,56 @@ WHOSE = {
 }
 
 
+class Present(TypedDict):
+    """The driver of a host.
+
+    Attributes:
+        version: the one after the next restart, None where it is unknown.
+        whose: where it came from, a key of ``WHOSE``.
+        loaded: version of the loaded module, None for none.
+        library: version of the CUDA library, None where there is none or its name does not tell.
+        drift: whether module and library differ now.
+        missing: kernels without a module.
+        broken: packages that are not configured.
+        dkms: whether its modules are compiled on the host.
+        series: the series of Ubuntu's prebuilt modules, empty for none.
+    """
+
+    version: str | None
+    whose: str
+    loaded: str | None
+    library: str | None
+    drift: bool
+    missing: list[str]
+    broken: list[str]
+    dkms: bool
+    series: str
+
+
 def core(driver: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The installed packages that are the driver itself."""
     return {name: entry for name, entry in driver["packages"].items() if re.fullmatch(CORE, name)}
 
 
-def find(driver: dict[str, Any], kernels: list[str]) -> dict[str, Any] | None:
-    """The driver of a host, or None. A module that is still loaded after its driver was removed is none.
+def find(driver: dict[str, Any], kernels: list[str]) -> Present | None:
+    """The driver of a host, or None. A module that stays loaded after its driver was removed is none.
 
     Args:
         driver: ``state["nvidia_driver"]``.
         kernels: those that count, the one that boots next last.
-
-    Returns:
-        ``{"version", "whose", "loaded", "library", "drift", "missing", "broken", "dkms", "series"}``: ``version`` is the one after the next
-        reboot, ``drift`` whether module and library differ now, ``missing`` the kernels without a module, ``broken`` packages that are not
-        configured, ``dkms`` whether its modules are compiled here, ``series`` that of Ubuntu's prebuilt modules or empty.
     """
     packages, loaded, library = core(driver), driver["loaded"], driver["library"]
     modules = driver["modules"]
     if not packages and not driver["runfile"] and library is None and not modules:
         return None
     origins = [entry["origin"] for entry in packages.values()]
-    # A library without packages and without the installer's traces came in a container's or a cloud's own way.
+    # A library without packages and without the installer's traces came with a container or a cloud's image.
     whose = RUNFILE if driver["runfile"] else max(origins, key=origins.count) if origins else OUTSIDE
     on_disk = next((modules[release]["version"] for release in reversed(kernels) if release in modules), None)
     named = (library or {}).get("version")
     current = (loaded or {}).get("version")
     version = current if whose == OUTSIDE and current else on_disk or named or current or _of_packages(packages)
     names = list(driver["packages"])
-    series = next((match.group(1) for match in (re.match(SERIES, name) for name in names) if match), "")
     return {
         "version": version,
         "whose": whose,
@@ -63,14 +83,14 @@ def find(driver: dict[str, Any], kernels: list[str]) -> dict[str, Any] | None:
         "missing": [] if whose == OUTSIDE else [release for release in kernels if release not in modules],
         "broken": sorted(name for name, entry in driver["packages"].items() if not entry["whole"]),
         "dkms": any(re.fullmatch(DKMS, name) for name in names) or bool(driver["dkms"]),
-        "series": series,
+        "series": next((match.group(1) for match in (re.match(SERIES, name) for name in names) if match), ""),
     }
 
 
-def libraries_only(driver: dict[str, Any], have: dict[str, Any]) -> bool:
+def libraries_only(driver: dict[str, Any], present: Present) -> bool:
     """Whether packages brought a driver's libraries, as other programs need them to be installed, and nothing that drives a GPU."""
-    brought = have["whose"] not in (OUTSIDE, RUNFILE) and not have["broken"]
-    return brought and not (driver["modules"] or have["loaded"] or have["dkms"] or have["series"])
+    brought = present["whose"] not in (OUTSIDE, RUNFILE) and not present["broken"]
+    return brought and not (driver["modules"] or present["loaded"] or present["dkms"] or present["series"])
 
 
 def _of_packages(packages: dict[str, dict[str, Any]]) -> str | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.kernels import flavours
+
+if TYPE_CHECKING:
+    from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidates import Candidate
 
 FROM = {"distribution": "the distribution", "nvidia": "NVIDIA's repository", "runfile": "NVIDIA's installer"}
 NVIDIA = "developer.download.nvidia.com"
 UBUNTU_KEY = "/var/lib/shim-signed/mok/MOK.der"
 OLD_KEY = "NO_PUBKEY A4B469963BF863CC"
+NOUVEAU_WAITS = "nouveau has the GPU until then"
+UNSIGNED = "secure boot is on, and a module that is compiled here carries no signature that this machine accepts"
 
 
 def listed(names: list[str], last: str = "or") -> str:
@@ -26,15 +31,59 @@ def origin(branch: int, source: str, each: dict[str, Any], open_: bool) -> str:
     return f"driver {branch} comes from {FROM[source]}{suite}, its {'open ' if open_ else ''}module compiled here by DKMS"
 
 
-def passed_over(passed: list[tuple[int, str, dict[str, str]]]) -> list[tuple[str, str]]:
-    """Which branches and sources were passed over, and why; those with the same reasons together."""
-    groups: dict[tuple[str, ...], list[tuple[int, str]]] = {}
-    for branch, source, why in passed:
-        groups.setdefault(tuple(why.values()), []).append((branch, source))
+def kernel_too_new(kernels: list[str], last: str, suite: str | None) -> str:
+    """The kernels are newer than what a driver's package was tested with."""
+    package = f"the package of {suite}" if suite else "it"
+    return f"kernel {', '.join(kernels)} is newer than {last}, the last that {package} was tested with"
+
+
+def no_prebuilt(kernels: list[str]) -> str:
+    """The distribution has no prebuilt modules for these kernels."""
+    return f"there are no prebuilt modules of it for kernel {', '.join(kernels)}"
+
+
+def headers_gone(packages: list[str]) -> str:
+    """The archive has dropped the headers of an installed kernel."""
+    return f"the archive no longer has {', '.join(packages)}, for a kernel that is installed"
+
+
+def completes(each: dict[str, Any]) -> str:
+    """How a package set adds the missing module."""
+    if each["how"] == "prebuilt":
+        return f"{listed(each['packages'], 'and')} {'bring' if len(each['packages']) > 1 else 'brings'} one"
+    return f"{listed(each['headers'], 'and')} let DKMS build one" if each["headers"] else "DKMS builds one"
+
+
+def by_reason(rejected: list[Candidate]) -> list[tuple[str, str]]:
+    """Rejected candidates and the reasons; those with equal reasons together."""
+    groups: dict[tuple[str, ...], list[Candidate]] = {}
+    for each in rejected:
+        groups.setdefault(tuple(each.against.values()), []).append(each)
     return [
-        (f"{listed([str(branch) for branch, _ in each])} from {listed([FROM[source] for _, source in each])}", ", and ".join(why))
-        for why, each in groups.items()
+        (f"{listed([str(each.branch) for each in group])} from {listed([FROM[each.source] for each in group])}", ", and ".join(why))
+        for why, group in groups.items()
     ]
+
+
+def not_used(rejected: list[Candidate]) -> str:
+    """Why better candidates than the chosen one are not used."""
+    return f"Passed over: {', '.join(f'{what} ({why})' for what, why in by_reason(rejected))}"
+
+
+def drift(driver: dict[str, Any]) -> str:
+    """Module and library are of different versions."""
+    return (
+        f"the loaded module is {driver['loaded']} and the library {driver['library']}: an upgrade ran without a restart, "
+        "and nvidia-smi says 'Driver/library version mismatch' until one"
+    )
+
+
+def unattended(packages: list[str]) -> str:
+    """Unattended upgrades may change the driver of somebody else."""
+    return (
+        "Unattended upgrades may bring another library under the loaded module at any time: "
+        f"`sudo apt-mark hold {' '.join(packages)}` keeps this driver as it is."
+    )
 
 
 def flavour_of(driver: dict[str, Any], system: dict[str, Any]) -> str:

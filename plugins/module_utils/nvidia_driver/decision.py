@@ -1,0 +1,73 @@
+"""What the driver's plan decides, as a value: each step takes one decision and returns the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidates import Candidate
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
+from ansible_collections.codetr.provision.plugins.module_utils.stage import IDLE_ACTIONS
+
+CPU_FIX = "codetr_stack=cpu trains on the processor"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done about the driver, and why.
+
+    Attributes:
+        action: keep, skip, install, replace, repair, configure, load or restart.
+        reason: one sentence without its full stop.
+        version: the driver that the host will have, as the summary shows it.
+        chosen: what is installed, None for nothing.
+        completes: whether ``chosen`` only adds modules to the present driver.
+        settings: whether the role's settings (holds, nouveau, persistence) are applied.
+        hold: packages to hold.
+        unhold: packages to release.
+        changes: which settings differ on the host.
+        problems: ``(message, fix)`` of each reason to refuse.
+        warnings: sentences that stop nothing.
+        waits: sentences on what waits for a restart.
+    """
+
+    action: str = "keep"
+    reason: str = ""
+    version: str = ""
+    chosen: Candidate | None = None
+    completes: bool = False
+    settings: bool = False
+    hold: tuple[str, ...] = ()
+    unhold: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+
+    @property
+    def todo(self) -> bool:
+        """Whether anything is changed."""
+        return self.action not in IDLE_ACTIONS
+
+    def refuse(self, message: str, fix: str) -> Decision:
+        """Add a problem."""
+        return replace(self, problems=(*self.problems, (message, fix)))
+
+    def warn(self, *texts: str) -> Decision:
+        """Add warnings; empty texts are none."""
+        return replace(self, warnings=(*self.warnings, *filter(None, texts)))
+
+    def wait(self, *texts: str) -> Decision:
+        """Add sentences on what waits for a restart."""
+        return replace(self, waits=(*self.waits, *texts))
+
+
+def wait_for_restart(facts: Facts, decision: Decision, why: str) -> Decision:
+    """The driver works after a restart only: restart the host where that is allowed, or say what to do."""
+    decision = decision.wait(f"{decision.version} waits for a restart of the host: {why}.")
+    if not facts.config["provision_reboot"]:
+        return decision.wait("Restart it when it suits, or set provision_reboot=true; the next run goes on from there.")
+    if facts.busy:
+        return decision.wait(f"It is not restarted now, because a GPU is in use by {', '.join(facts.busy)}: end that, then run again.")
+    if facts.local:
+        return decision.wait("The connection is local, so a restart would end this run with the host: restart it by hand and run again.")
+    return decision if decision.todo else replace(decision, action="restart", reason=why, settings=True)

@@ -1,0 +1,27 @@
+"""The files that the role writes beside a driver's packages, and the one that says how the host was before."""
+
+from __future__ import annotations
+
+from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
+
+HOLD_FILE = "/etc/apt/apt.conf.d/52codetr-provision-nvidia"
+HOLD_TEXT = """\
+// Written by codetr-provision: an upgrade of the driver by itself leaves a library that the loaded module does not fit.
+Unattended-Upgrade::Package-Blacklist {
+  "nvidia-(?!container|docker)";
+  "libnvidia-(?!container)";
+  "libcuda1";
+  "cuda-drivers";
+};
+"""
+NOUVEAU_FILE = "/etc/modprobe.d/codetr-provision-nouveau.conf"
+NOUVEAU_TEXT = """\
+# Written by codetr-provision: nouveau would take the GPU before NVIDIA's driver can.
+blacklist nouveau
+options nouveau modeset=0
+"""
+
+
+def snapshot_of(ctx: Context) -> str:
+    """The file with the host's state before the stage began; it exists until the receipt is written."""
+    return f"{ctx.prefix}/receipts/nvidia_driver.before"
