@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.codetr.provision.plugins.module_utils.apt.entries import names_url
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
@@ -100,7 +101,7 @@ def test_links_files_and_compiler(tree: Tree):
     ("Types: deb\nURIs: https://other.test\n\nTypes: deb\nURIs: https://x.test/repos/debian12/x86_64/\nSuites: /\n", True, True),
 ])  # fmt: skip
 def test_whether_an_apt_source_names_a_url(text: str, deb822: bool, named: bool):
-    assert toolkit.names_url(text, "https://x.test/repos/debian12/x86_64", deb822=deb822) is named
+    assert names_url(text, "https://x.test/repos/debian12/x86_64", deb822=deb822) is named
 
 
 def test_everybodys_file_leaves_the_libraries_that_programs_bring_along():

@@ -33,7 +33,7 @@ def install(facts: Facts, decision: Decision, least: int = 0, exact: int | None 
     virtual = [gpu for gpu in facts.gpus if gpu["virtual"]]
     if virtual:
         return decision.refuse(
-            f"{gpu_table.labels(virtual)} is a vGPU of a hypervisor; the drivers that can be installed here do not drive it.",
+            f"{gpu_table.labels(virtual)} is handed out by a hypervisor (vGPU); no driver installed here can drive it.",
             f"Install the guest driver that belongs to that hypervisor; it is kept from then on. Or else {CPU_FIX}.",
         )
     branches = candidates.branches(facts, least, exact)
