@@ -38,12 +38,15 @@ class PlanningAction(ActionBase):
         """What codetr_probe returns: ``state``, and ``capture`` where that is asked for.
 
         Raises:
-            AnsibleActionFail: the host has no Python that can run the probe; the message says which it has.
+            AnsibleActionFail: the host has no Python that can run modules; the message says which it has.
         """
         arguments = {"ask": asked, "deep": deep, "capture": capture}
         result = self._execute_module("codetr.provision.codetr_probe", arguments, task_vars=task_vars)
         if "state" not in result:
             raise failure.failure(self._why_no_state(result), result)
+        wrong = failure.explain_system_python(result["state"])
+        if wrong:
+            raise AnsibleActionFail(wrong)
         return dict(result)
 
     def _why_no_state(self, result: dict[str, Any]) -> str:

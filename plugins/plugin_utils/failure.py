@@ -66,3 +66,11 @@ def explain_python(
         set_it = f"Set ansible_python_interpreter to one that does; {path} is Python {full}."
         return f"The host's Python {interpreter} does not run: {why}. {set_it}"
     return None
+
+
+def explain_system_python(state: Mapping[str, Any], core: str = CORE, oldest: tuple[int, int] = OLDEST_PYTHON) -> str | None:
+    """The same where modules run on a newer Python, but the apt module will not: its bindings belong to the distribution's own."""
+    version = state["machine"].get("system_python")
+    if not version or not state["os"]["apt"]:
+        return None
+    return explain_python("/usr/bin/python3", f"/usr/bin/python3\tPython {version}", {}, core, oldest)

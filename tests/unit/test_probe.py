@@ -49,6 +49,17 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
+def test_the_systems_own_python_is_known_by_its_link(tree: Tree) -> None:
+    """Without starting it; a host with none, or one that is no link to a version, says nothing."""
+    assert base.probe(tree.host, {})["machine"]["system_python"] is None
+    link = tree.write("/usr/bin/python3")
+    assert base.probe(tree.host, {})["machine"]["system_python"] is None
+    for target, version in (("python3.8", "3.8"), ("/usr/bin/python3.12", "3.12")):
+        link.unlink()
+        link.symlink_to(target)
+        assert base.probe(tree.host, {})["machine"]["system_python"] == version
+
+
 def test_the_system_is_read_with_and_without_quotes(tree: Tree) -> None:
     tree.write("/etc/os-release", "ID=ubuntu\nVERSION_ID=\"22.04\"\nPRETTY_NAME='Ubuntu 22.04'\nID_LIKE=debian\n\n# x\n")
     tree.write("/usr/bin/apt-get")

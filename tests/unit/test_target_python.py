@@ -74,6 +74,25 @@ def test_an_interpreter_that_does_not_run() -> None:
     assert failure.explain_python("/usr/bin/python3", "/usr/bin/python3\tPython 3.11.7\n", {"rc": 1}, "2.21.5", (3, 9)) is None
 
 
+@pytest.mark.parametrize(
+    ("apt", "system", "core", "refused"),
+    [
+        (True, "3.8", "2.21.5", True),
+        (True, "3.8", "2.19.14", False),
+        (True, "3.9", "2.21.5", False),
+        (True, None, "2.21.5", False),
+        (False, "3.8", "2.21.5", False),
+    ],
+)
+def test_a_newer_python_beside_the_systems_is_not_enough(apt: bool, system: str | None, core: str, refused: bool) -> None:
+    """Ubuntu 20.04 with python3.9: most modules run, and apt would fail in the middle of the run."""
+    state = {"machine": {"python": [3, 9, 5], "system_python": system}, "os": {"apt": apt}}
+    message = failure.explain_system_python(state, core, CORES[core])
+    assert (message is not None) == refused
+    if message is not None:
+        assert message.startswith("The host has Python 3.8 (/usr/bin/python3); ansible-core 2.21.5 needs Python 3.9") and USE in message
+
+
 def program(folder: Path, name: str, script: str) -> Path:
     """An executable."""
     folder.mkdir(exist_ok=True)

@@ -114,6 +114,7 @@ def _machine(host: Host) -> dict[str, Any]:
         "arch": host.reading("arch", lambda: os.uname().machine),
         "kernel": host.reading("kernel", lambda: os.uname().release),
         "python": host.reading("python", lambda: list(sys.version_info[:3])),
+        "system_python": _system_python(host),
         "cpus": host.reading("cpus", lambda: len(os.sched_getaffinity(0))),
         "epoch": host.reading("epoch", time.time),
         "memory": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
@@ -121,6 +122,12 @@ def _machine(host: Host) -> dict[str, Any]:
         "container": container(host),
         **_beneath(host),
     }
+
+
+def _system_python(host: Host) -> str | None:
+    """The version of the distribution's own Python, ``3.8`` say, as the name of its link says."""
+    match = re.search(r"python(3\.\d+)$", (host.lstat("/usr/bin/python3") or {}).get("target") or "")
+    return match.group(1) if match else None
 
 
 def _beneath(host: Host) -> dict[str, str]:
