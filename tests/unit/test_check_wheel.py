@@ -18,6 +18,12 @@ Dynamic section at offset 0x2df0 contains 4 entries:
  0x0000000000000001 (NEEDED)             Shared library: [libc10.so]
  0x0000000000000001 (NEEDED)             Shared library: [libc10_cuda.so]
  0x0000000000000001 (NEEDED)             Shared library: [libstdc++.so.6]
+
+Symbol table '.dynsym' contains 4 entries:
+   Num:    Value          Size Type    Bind   Vis      Ndx Name
+   211: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND _Z9elsewherei
+   212: 0000000000091e90  1234 FUNC    GLOBAL DEFAULT   13 _Z7nms_cpuN2at6TensorES0_fi
+   213: 0000000000092e90    12 FUNC    GLOBAL DEFAULT   13 _Z21roi_align_forward_cpuN2at6TensorE
 """
 CUOBJDUMP = """
 ELF file    1: nms.1.sm_90.cubin
@@ -32,7 +38,24 @@ class Tensor(list):
     def to(self, device): return self
 tensor = Tensor
 """
-OPS = "def nms(boxes, scores, threshold): return None, [0, 2]\ndef get_compiling_cuda_version(): return 'not available'\n"
+OPS = """
+import sys, types, mmcv
+mmcv._ext = sys.modules["mmcv._ext"] = types.ModuleType("_ext")
+mmcv._ext.nms = mmcv._ext.roi_align = None
+def nms(boxes, scores, threshold): return None, [0, 2]
+def get_compiling_cuda_version(): return 'not available'
+"""
+PYBIND = """
+  m.def("nms", &nms, "nms (CPU/CUDA) ",
+        py::arg("boxes"));
+  m.def(
+      "roi_align", &roi_align);
+"""
+KERNELS = """
+REGISTER_DEVICE_IMPL(nms_impl, CPU, nms_cpu);
+REGISTER_DEVICE_IMPL(roi_align_forward_impl, CPU,
+                     roi_align_forward_cpu);
+"""
 
 
 def tool(folder: Path, name: str, prints: str) -> Path:
@@ -92,6 +115,38 @@ def test_a_wheel_that_is_not_fit_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], made: dict[str, Any], part: str
 ) -> None:
     assert part in check(monkeypatch, tmp_path, *options, **made)
+
+
+def sources(folder: Path, pybind: str = PYBIND, kernels: str = KERNELS) -> str:
+    """The option that names unpacked sources with these ops."""
+    csrc = folder / "source" / "mmcv/ops/csrc/pytorch"
+    (csrc / "cpu").mkdir(parents=True)
+    (csrc / "pybind.cpp").write_text(pybind)
+    (csrc / "cpu" / "nms.cpp").write_text(kernels)
+    return f"--sources={folder / 'source'}"
+
+
+def test_a_library_with_all_ops_of_its_sources_passes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(monkeypatch, tmp_path, sources(tmp_path)) == ""
+    assert "has the 2 ops and 2 CPU functions of its sources" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ({"pybind": PYBIND + 'm.def("knn", &knn);'}, "lacks 1 of 5 functions of its sources: knn."),
+        ({"kernels": KERNELS + "REGISTER_DEVICE_IMPL(x_impl, CPU, x_cpu);\n"}, "lacks 1 of 5 functions of its sources: x_cpu."),
+        # Called, but defined by another library.
+        ({"kernels": KERNELS + "REGISTER_DEVICE_IMPL(e_impl, CPU, elsewhere);\n"}, "of its sources: elsewhere."),
+        ({"pybind": ""}, "No ops were found in"),
+        ({"kernels": ""}, "No ops were found in"),
+    ],
+    ids=["a Python name", "a CPU function", "one that is not its own", "no names", "no functions"],
+)
+def test_a_library_that_lost_an_op_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made: dict[str, str], sentence: str) -> None:
+    assert sentence in check(monkeypatch, tmp_path, sources(tmp_path, **made))
 
 
 def test_a_library_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
