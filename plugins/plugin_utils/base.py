@@ -105,7 +105,8 @@ class PlanningAction(ActionBase):
         plan = planner.build(state, wanted, known, running)
         packages = plan["stages"]["packages"]["params"]
         if wanted["provision_mirror"] and packages.get("install_mmcv") and packages["source"] != "cached":
-            known["wheels"][packages["key"]] = catalog.mirrored_wheel(wanted["provision_mirror"], packages["key"])
+            for key in (packages["key"], packages["plain_key"]):
+                known["wheels"][key] = catalog.mirrored_wheel(wanted["provision_mirror"], key)
             plan = planner.build(state, wanted, known, running)
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)

@@ -123,6 +123,38 @@ def test_for_cuda_12_with_a_wheel_no_toolkit_is_wanted() -> None:
     assert made["stages"]["packages"]["params"]["source"] == "cached"
 
 
+def kept(key: str) -> dict[str, str]:
+    """A wheel in the controller's cache."""
+    return {"path": f"/cache/{key}/x.whl", "file": "x.whl", "sha256": "0" * 64}
+
+
+def test_the_key_says_whether_the_wheel_is_of_a_unity_build() -> None:
+    params = chosen("H200", 580)
+    assert params["key"] == params["plain_key"] + "_unity"
+
+
+@pytest.mark.parametrize("built", ["key", "plain_key"])
+def test_a_wheel_of_either_build_is_taken_and_stays(built: str) -> None:
+    state = gpu_host(gpus=["H200"], driver=580)
+    key = packages_of(state)[0]["params"][built]
+    stage, _ = packages_of(state, wheels={key: kept(key), "another": kept("another")})
+    assert (stage["params"]["source"], stage["params"]["cached"]["key"]) == ("cached", key)
+    assert stage["remember"]["wheel"] == key
+    lock = catalog.locks()["modern-cu130-py312"]["pins"]
+    state["packages"].update(site="/x", dists={**lock, "mmcv-full": "1.7.2"})
+    state["receipts"]["packages"] = {"remember": {"wheel": key, "extra": []}}
+    stage, _ = packages_of(state)
+    assert not stage["params"]["install_mmcv"]
+    assert stage["remember"]["wheel"] == key
+
+
+def test_of_two_wheels_the_one_of_a_unity_build_is_taken() -> None:
+    state = gpu_host(gpus=["H200"], driver=580)
+    params = packages_of(state)[0]["params"]
+    both = {params[built]: kept(params[built]) for built in ("plain_key", "key")}
+    assert packages_of(state, wheels=both)[0]["params"]["cached"]["key"] == params["key"]
+
+
 def test_for_cuda_12_with_neither_the_plan_says_so_first() -> None:
     config = wanted(cuda_toolkit_versions=[])
     _, problems = packages_of(gpu_host(gpus=["H200"], config=config, driver=570), config)
@@ -345,9 +377,8 @@ def test_a_folder_is_all_that_is_asked() -> None:
 def test_a_cached_wheel_is_taken_and_not_compiled() -> None:
     key = packages_of(bare())[0]["params"]["key"]
     assert packages_of(bare())[0]["params"]["source"] == "build"
-    wheel = {"path": "/cache/x.whl", "file": "x.whl", "sha256": "0" * 64}
-    params = packages_of(bare(), wheels={key: wheel})[0]["params"]
-    assert (params["source"], params["cached"]) == ("cached", wheel)
+    params = packages_of(bare(), wheels={key: kept(key)})[0]["params"]
+    assert (params["source"], params["cached"]) == ("cached", {**kept(key), "key": key})
 
 
 def test_a_finished_host_asks_for_no_toolkit_and_no_compiler() -> None:

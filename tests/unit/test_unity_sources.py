@@ -56,7 +56,8 @@ def sdist(root: Path, sources: dict[str, str], setup: str = SETUP) -> Path:
 
 def many(count: int) -> dict[str, str]:
     """Sources that have nothing in common."""
-    return {f"{'cpu/' if number % 3 == 0 else ''}op_{number}.cpp": f"int op_{number}(int x) {{ return x + {number}; }}\n" for number in range(count)}
+    names = [f"{'' if number % 3 else 'cpu/'}op_{number}.cpp" for number in range(count)]
+    return {name: f"int op_{number}(int x) {{ return x + {number}; }}\n" for number, name in enumerate(names)}
 
 
 def included(root: Path) -> list[list[str]]:

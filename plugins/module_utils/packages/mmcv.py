@@ -21,10 +21,11 @@ class Source:
     """Where the wheel comes from.
 
     Attributes:
-        key: what the compiled code depends on; a folder of the wheel cache has this name.
+        key: what the compiled code depends on, with ``_unity`` for a unity build; a folder of the wheel cache has this name.
+        plain_key: the same for a wheel whose sources were compiled one by one, which is as good.
         good: what a receipt may name for the wheel that is installed to be the right one.
         need: whether it has to be installed.
-        cached: ``{"path"}`` on the controller, or ``{"url", "sha256", "name"}`` on the mirror; empty where there is none.
+        cached: ``{"path"}`` on the controller, or ``{"url", "sha256"}`` on the mirror, with ``file`` and ``key``; empty if none.
         prebuilt: somebody's wheel, as an artifact record, with ``dest``; empty where there is none.
         build: how it is compiled here; empty where it cannot be.
         why_not: why it cannot be compiled here, and what to do.
@@ -32,6 +33,7 @@ class Source:
     """
 
     key: str
+    plain_key: str
     good: list[str] = field(default_factory=list)
     need: bool = False
     cached: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +65,7 @@ def capabilities(config: dict[str, Any], ctx: Context) -> list[str]:
 
 
 def wheel_key(stack: dict[str, Any], os_release: dict[str, Any], archs: list[str]) -> str:
-    """The folder of the wheel cache that holds mmcv-full for a stack: everything that its compiled code depends on.
+    """The folder of the wheel cache that holds mmcv-full for a stack, its sources compiled one by one: all that its code depends on.
 
     The distribution counts because code compiled on a newer glibc does not load on an older one.
     """
@@ -79,13 +81,14 @@ def wheel_key(stack: dict[str, Any], os_release: dict[str, Any], archs: list[str
 def find(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Source:
     """Whether the right mmcv-full is installed, and where there is a wheel of it; how one is compiled is not looked into."""
     mmcv, receipt = ctx.stack["mmcv"], state["receipts"].get("packages") or {}
-    source = Source(wheel_key(ctx.stack, state["os"], capabilities(config, ctx)))
+    plain_key = wheel_key(ctx.stack, state["os"], capabilities(config, ctx))
+    source = Source(f"{plain_key}_unity", plain_key)
     record = ctx.artifacts.get(mmcv.get("wheel", ""))
-    source.good = [source.key, *([record["name"]] if record else [])]
+    source.good = [source.key, source.plain_key, *([record["name"]] if record else [])]
     have, told = state["packages"]["dists"].get("mmcv-full"), receipt.get("remember", {}).get("wheel")
     right = have == mmcv["version"] and (told is None or told in source.good)
     source.need = not right or state["inprogress"].get("packages") is not None
-    source.cached = dict(ctx.wheels.get(source.key, {}))
+    source.cached = next(({**ctx.wheels[key], "key": key} for key in (source.key, source.plain_key) if ctx.wheels.get(key)), {})
     if record and not config["codetr_packages_folder"]:
         source.prebuilt = fetched(record, f"{ctx.prefix}/cache/wheels/{record['name']}")
     return source
@@ -130,7 +133,7 @@ def _building(source: Source, state: dict[str, Any], config: dict[str, Any], ctx
             source.why_not = (
                 f"{what} (compute capability {', '.join(archs)}), and there is neither a CUDA {major} toolkit nor a compiled wheel.",
                 f"Set cuda_toolkit_versions to [\"{stack['cuda']}\"], with cuda_toolkit_source=nvidia where no record names a runfile, or "
-                f"put a wheel and its SHA256SUMS into {source.key} of the wheel cache.",
+                f"put a wheel and its SHA256SUMS into {source.plain_key} of the wheel cache.",
             )
             return
         environment.update(CUDA_HOME=home, TORCH_CUDA_ARCH_LIST=";".join(archs))
@@ -189,7 +192,7 @@ def _host_compiler(source: Source, state: dict[str, Any], ctx: Context, home: st
     if fits is None:
         source.why_not = (
             f"{what}, whose compiler needs a g++ below {below}; this host has {have}, and {state['os']['name']} brings no older one.",
-            f"Put a wheel and its SHA256SUMS into {source.key} of the wheel cache, or compile on a host with an older system.",
+            f"Put a wheel and its SHA256SUMS into {source.plain_key} of the wheel cache, or compile on a host with an older system.",
         )
         return None
     source.apt = [f"g++-{fits}"]

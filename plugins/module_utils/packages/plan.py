@@ -95,13 +95,14 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "build": source.build,
         "why_not": " ".join(source.why_not).strip(),
         "key": source.key,
+        "plain_key": source.plain_key,
         "wheels": f"{ctx.prefix}/cache/wheels/{source.key}",
         "index": index_of(config),
         "check": check_lines(ctx.stack["expect"]),
         "ours": sorted(wanted),
         "sbom": config["codetr_packages_sbom"],
     }
-    wheel = source.prebuilt["name"] if source.kind == "prebuilt" else source.key
+    wheel = source.prebuilt["name"] if source.kind == "prebuilt" else source.cached.get("key", source.key)
     stage.remember = {"extra": extra, "wheel": wheel if source.need else receipt.get("wheel", wheel), "lock": ctx.stack["lock_name"]}
     stage.sources = [*((ctx.stack["conda"] or {}).get("channels") or ctx.stack.get("wheels", [])), stage.remember["wheel"]]
     used = [*(stage.params["fetch"]), *([source.prebuilt] if source.need and source.kind == "prebuilt" else [])]

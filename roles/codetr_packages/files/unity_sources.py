@@ -7,11 +7,13 @@ sentence when the sources are not laid out as it expects; unpack them again then
 Nearly all of the time goes into parsing torch's headers, once for each source that the compiler is given.
 """
 
+from __future__ import annotations
+
 import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Dict, FrozenSet, List, NamedTuple, Optional
+from typing import NamedTuple
 
 # Every build of the library compiles the sources of these folders, with or without CUDA.
 FOLDERS = ("mmcv/ops/csrc/pytorch", "mmcv/ops/csrc/pytorch/cpu")
@@ -50,7 +52,7 @@ class Source(NamedTuple):
 
     name: str
     size: int
-    defines: FrozenSet[str]
+    defines: frozenset[str]
     leaks: bool
 
 
@@ -62,18 +64,16 @@ def parse(name: str, text: str) -> Source:
     return Source(name, len(code), defines, "define" in macros.values() or bool(USING_NAMESPACE.search(code)))
 
 
-def deal(sources: List[Source], count: int) -> Optional[List[List[Source]]]:
+def deal(sources: list[Source], count: int) -> list[list[Source]] | None:
     """Deal sources to ``count`` groups of about the same size; None when they do not fit.
 
     A source that leaks comes last in its group, so there is at most one in each. The same sources always make the same groups.
     """
     ordered = sorted(sources, key=lambda source: (not source.leaks, -source.size, source.name))
-    groups: List[List[Source]] = [[] for _ in range(count)]
+    groups: list[list[Source]] = [[] for _ in range(count)]
     for source in ordered:
         fitting = [
-            group
-            for group in groups
-            if not any(source.defines & other.defines or (source.leaks and other.leaks) for other in group)
+            group for group in groups if not any(source.defines & other.defines or (source.leaks and other.leaks) for other in group)
         ]
         if not fitting:
             return None
@@ -81,7 +81,7 @@ def deal(sources: List[Source], count: int) -> Optional[List[List[Source]]]:
     return [sorted(group, key=lambda source: (source.leaks, source.name)) for group in groups if group]
 
 
-def grouped(sources: List[Source], jobs: int) -> List[List[Source]]:
+def grouped(sources: list[Source], jobs: int) -> list[list[Source]]:
     """The fewest groups that keep ``jobs`` compilers busy: a multiple of ``jobs``, unless there are fewer sources."""
     count = jobs
     while True:
@@ -91,7 +91,7 @@ def grouped(sources: List[Source], jobs: int) -> List[List[Source]]:
         count += jobs
 
 
-def prepare(root: Path, jobs: int) -> List[List[Source]]:
+def prepare(root: Path, jobs: int) -> list[list[Source]]:
     """Write the generated sources and edit setup.py; the groups.
 
     Raises:
