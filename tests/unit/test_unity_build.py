@@ -124,7 +124,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     }
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (folder / "play.json").write_text(json.dumps([play]))
-    environment = {**os.environ, "ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_ASYNC_DIR": f"{folder}/async", "ANSIBLE_PIPELINING": "1"}
+    settings = {"ANSIBLE_ASYNC_DIR": f"{folder}/async", "ANSIBLE_PIPELINING": "1"}
+    environment = {**os.environ, "ANSIBLE_PYTHON_INTERPRETER": sys.executable, **settings}
     command = [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "hosts.json"), str(folder / "play.json")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     return Played(folder, done.stdout + done.stderr)
