@@ -124,7 +124,7 @@ def test_the_commit_does_not_depend_on_who_builds_it(sdist, www, tmp_path, monke
     assert codetr.build(www, "http://another")["config"]["codetr_repo_commit"] == first
 
 
-def test_it_is_built_retry_only_when_something_changed(sdist, www, monkeypatch):
+def test_it_is_built_again_only_when_something_changed(sdist, www, monkeypatch):
     result = codetr.build(www, "http://lab")
     calls = []
     real = codetr_sdist.source_tree

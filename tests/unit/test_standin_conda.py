@@ -1,30 +1,34 @@
-"""The stand-in for Miniconda: its parts. What a whole one does is in test_standin_conda_life.py."""
+"""The stand-in for Miniconda: how its packages are built, and the commands that the roles run, on a CPython 3.10 of this machine."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
-import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "molecule" / "shared"))
-
-from lab.settings import LabError
-from lab.standins import conda_channels, conda_elf, conda_package, conda_zstd
+from lab import python310
+from lab.standins import conda, conda_elf, conda_package
 from lab.standins.conda_python import UnsuitablePython, examine
 
-PAYLOAD = Path(conda_package.__file__).parent / "conda_payload"
 RUNPATH, RPATH = 29, 15
+# Longer than the prefix that any interpreter was built for, so that no replacement fits by chance.
+LONG = "an-environment-with-a-name-that-makes-its-prefix-longer-than-the-one-the-interpreter-was-built-for"
+GUIDE = ("pytorch=1.11.0=py3.10_cuda11.3_cudnn8.2.0_0", "torchvision=0.12.0", "cudatoolkit=11.3", "mkl<2024.1", "numpy=1.23.5")
+VERSIONS = "import torch, torchvision, numpy; print(torch.__version__, torch.version.cuda, torchvision.__version__, numpy.__version__)"
 
 
 def elf(path: Path, search_path: str | None) -> Path:
-    """The smallest file that has what the loader reads: two program headers, a dynamic section, a string table."""
+    """Write the smallest file with what the loader reads: two program headers, a dynamic section, a string table."""
     strings = b"\0" + (search_path or "").encode() + b"\0after\0"
     dynamic = [(5, 512)] + ([(RUNPATH, 1)] if search_path else []) + [(0, 0)]
     table = b"".join(struct.pack("<QQ", *entry) for entry in dynamic)
@@ -43,18 +47,26 @@ def test_a_search_path_is_replaced_in_place_and_becomes_inherited(tmp_path: Path
     assert data[512:].startswith(b"\0$ORIGIN/../lib\0") and b"\0after\0" in data
     assert b"built" not in data and len(data) == 1024
     assert struct.unpack_from("<QQ", data, 256 + 16) == (RPATH, 1)
-
-
-def test_a_file_without_a_search_path_is_left_alone(tmp_path: Path) -> None:
-    path = elf(tmp_path / "library.so", None)
-    before = path.read_bytes()
-    assert not conda_elf.set_search_path(path, "$ORIGIN")
-    assert path.read_bytes() == before
-
-
-def test_a_search_path_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    assert not conda_elf.set_search_path(elf(tmp_path / "none.so", None), "$ORIGIN")
     with pytest.raises(ValueError, match="no room"):
-        conda_elf.set_search_path(elf(tmp_path / "library.so", "/lib"), "$ORIGIN/../lib")
+        conda_elf.set_search_path(elf(tmp_path / "short.so", "/lib"), "$ORIGIN/../lib")
+
+
+@pytest.mark.parametrize("size", [0, 1_000_000])
+def test_a_channel_depends_on_its_contents_only_and_rattler_reads_it(tmp_path: Path, size: int) -> None:
+    content = bytes(number % 251 for number in range(size))
+    made = []
+    for turn, modified in (("one", 1), ("two", 2_000_000_000)):
+        root = tmp_path / turn / "root"
+        (root / "lib").mkdir(parents=True)
+        (root / "lib" / "file").write_bytes(content)
+        os.utime(root / "lib" / "file", (modified, modified))
+        conda_package.write_channel(tmp_path / turn / "channel", [conda_package.Package("tool", "1", "0", root, stored=True)])
+        made.append({path.name: path.read_bytes() for path in (tmp_path / turn / "channel").rglob("*") if path.is_file()})
+    assert made[0] == made[1]
+    package_streaming = pytest.importorskip("rattler.package_streaming")
+    package_streaming.extract(tmp_path / "one" / "channel" / "linux-64" / "tool-1-0.conda", tmp_path / "out")
+    assert (tmp_path / "out" / "lib" / "file").read_bytes() == content
 
 
 def test_a_package_marks_the_files_that_name_the_prefix(tmp_path: Path) -> None:
@@ -72,202 +84,159 @@ def test_a_package_marks_the_files_that_name_the_prefix(tmp_path: Path) -> None:
     assert paths["bin/alias"]["path_type"] == "softlink"
 
 
-def test_a_tar_depends_on_names_and_contents_only(tmp_path: Path) -> None:
-    for name, modified in (("one", 1), ("two", 2_000_000_000)):
-        path = tmp_path / name / "file"
-        path.parent.mkdir()
-        path.write_text("same")
-        os.utime(path, (modified, modified))
-    one, two = (conda_package.tar({"": tmp_path / name}) for name in ("one", "two"))
-    assert one == two
-    (tmp_path / "two" / "file").write_text("other")
-    assert conda_package.tar({"": tmp_path / "two"}) != one
-
-
-def test_a_tar_can_be_continued_by_another(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / name).write_text(name)
-    first = conda_package.tar({"": tmp_path / "one"}, more=True)
-    joined = conda_package.gzipped(first) + conda_package.gzipped(conda_package.tar({"": tmp_path / "two"}))
-    (tmp_path / "both.tar.gz").write_bytes(joined)
-    done = subprocess.run(["tar", "-tzf", str(tmp_path / "both.tar.gz")], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("one\ntwo\n", "")
-
-
-@pytest.mark.parametrize("size", [0, 1, 128 * 1024, 128 * 1024 + 1, 256 * 1024])
-def test_a_frame_ends_where_its_data_ends(size: int) -> None:
-    content = bytes(number % 251 for number in range(size))
-    frame = conda_zstd.stored(content)
-    assert frame[:6] == b"\x28\xb5\x2f\xfd\x80\x50" and int.from_bytes(frame[6:10], "little") == size
-    place, found, last = 10, b"", 0
-    while not last:
-        assert place < len(frame), "no block says that it is the last"
-        header = int.from_bytes(frame[place : place + 3], "little")
-        last, kind, length = header & 1, header >> 1 & 3, header >> 3
-        assert kind == 0
-        found += frame[place + 3 : place + 3 + length]
-        place += 3 + length
-    assert (found, place) == (content, len(frame))
-
-
-@pytest.mark.parametrize("size", [0, 1_000_000])
-def test_a_stored_package_is_read_by_others(tmp_path: Path, size: int) -> None:
-    content = bytes(number % 251 for number in range(size))
-    root = tmp_path / "root"
-    (root / "lib").mkdir(parents=True)
-    (root / "lib" / "file").write_bytes(content)
-    package = conda_package.Package("tool", "1", "0", root, stored=True)
-    conda_package.write_channel(tmp_path / "channel", [package])
-    document = json.loads((tmp_path / "channel" / "linux-64" / "repodata.json").read_text())
-    assert (document["packages"], list(document["packages.conda"])) == ({}, ["tool-1-0.conda"])
-    package_streaming = pytest.importorskip("rattler.package_streaming")
-    package_streaming.extract(tmp_path / "channel" / "linux-64" / "tool-1-0.conda", tmp_path / "out")
-    assert (tmp_path / "out" / "lib" / "file").read_bytes() == content
-    assert json.loads((tmp_path / "out" / "info" / "index.json").read_text())["name"] == "tool"
-
-
-def test_the_same_wheels_make_the_same_packages_and_each_says_what_it_is(tmp_path: Path) -> None:
-    names = ("certifi", "charset_normalizer", "idna", "numpy", "pillow", "requests", "typing_extensions", "urllib3")
-    for name in names:
-        wheel(tmp_path / f"{name}-1-py3-none-any.whl", "tool/__init__.py")
-    sums = []
-    for turn in ("one", "two"):
-        (tmp_path / turn).mkdir()
-        for channel, packages in conda_channels.packages(tmp_path, tmp_path / turn).items():
-            conda_package.write_channel(tmp_path / turn / channel, packages)
-        sums.append({path.name: path.read_bytes() for path in (tmp_path / turn).rglob("*") if path.suffix in (".bz2", ".conda", ".json")})
-    assert sums[0] == sums[1]
-    for text in [
-        *(tmp_path / "one").rglob("STAND-IN-*.txt"),
-        *(tmp_path / "one").glob("*torch*/lib/python3.10/site-packages/*/__init__.py"),
-    ]:
-        assert "STAND-IN for " in text.read_text() and "computes nothing" in text.read_text()
-
-
-def wheel(path: Path, extra: str = "tool/__init__.py") -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("tool-1.dist-info/METADATA", "Name: tool\nVersion: 1\n")
-        archive.writestr("tool-1.dist-info/entry_points.txt", "[console_scripts]\ntool = tool:main\ntool3.9 = tool:main\n")
-        archive.writestr(extra, "")
-    return path
-
-
-def test_scripts_named_after_another_python_are_dropped(tmp_path: Path) -> None:
-    assert conda_package.unpack_wheel(wheel(tmp_path / "tool.whl"), tmp_path / "out") == ("tool = tool:main",)
-
-
 def test_a_wheel_with_a_data_folder_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "tool.whl", "w") as archive:
+        archive.writestr("tool-1.data/scripts/tool", "")
     with pytest.raises(ValueError, match="data folder"):
-        conda_package.unpack_wheel(wheel(tmp_path / "tool.whl", "tool-1.data/scripts/tool"), tmp_path / "out")
+        conda_package.unpack_wheel(tmp_path / "tool.whl", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
-    ("implementation", "version", "prefix", "message"),
+    ("answer", "message"),
     [
-        ("cpython", "3.9.1", "/x", r"is cpython 3\.9\.1"),
-        ("pypy", "3.10.1", "/x", "is pypy"),
-        ("cpython", "3.10.1", "/usr", "shares /usr"),
+        ({"implementation": "cpython", "version": "3.9.1", "prefix": "/x"}, r"is cpython 3\.9\.1"),
+        ({"implementation": "cpython", "version": "3.10.1", "prefix": "/usr"}, "shares /usr"),
+        (None, "does not run"),
     ],
 )
-def test_only_a_cpython_310_in_a_folder_of_its_own_is_packed(
-    tmp_path: Path, implementation: str, version: str, prefix: str, message: str
-) -> None:
-    answer = {"implementation": implementation, "version": version, "prefix": prefix, "stdlib": "", "include": "", "libdir": ""}
-    with pytest.raises(UnsuitablePython, match=message) as caught:
-        examine(fake_python(tmp_path, json.dumps(answer)))
-    assert isinstance(caught.value, LabError)
-
-
-def test_an_interpreter_that_does_not_answer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsuitablePython, match="does not run"):
-        examine(fake_python(tmp_path, "no JSON"))
-
-
-def fake_python(folder: Path, answer: str) -> Path:
-    path = folder / "python3.10"
-    path.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+def test_only_a_cpython_310_in_a_folder_of_its_own_is_packed(tmp_path: Path, answer: dict[str, str] | None, message: str) -> None:
+    path = tmp_path / "python3.10"
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(answer) if answer else 'no JSON'}\nEND\n")
     path.chmod(0o755)
-    return path
+    with pytest.raises(UnsuitablePython, match=message):
+        examine(path)
 
 
-@pytest.fixture
-def payload_environment(tmp_path: Path) -> dict[str, str]:
-    """An environment in which this interpreter finds the stand-in's own code, and a home of its own."""
-    (tmp_path / "home").mkdir()
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": str(PAYLOAD), "PYTHONDONTWRITEBYTECODE": "1"}
+class Quiet(SimpleHTTPRequestHandler):
+    """A web server that logs nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Site:
+    """A built stand-in, served, and a prefix to install it to."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        self.www, self.base_url, self.prefix, self.home = folder / "www", base_url, folder / "miniconda", folder / "home"
+        self.env = folder / LONG
+        self.home.mkdir()
+
+    def build(self) -> dict[str, Any]:
+        return conda.build(self.www, self.base_url, python310.find() or "")
+
+    def installer(self, version: str) -> Path:
+        return self.www / "miniconda" / f"Miniconda3-py310_{version}-Linux-x86_64.sh"
+
+    def conda(self, command: str, prefix: Path, *specs: str, channels: tuple[str, ...] = ("pytorch", "conda-forge")) -> Any:
+        named = [word for channel in channels for word in ("--channel", channel)]
+        options = ["--yes", "--quiet", "--prefix", prefix, "--override-channels", *named, *specs]
+        return self.run(self.prefix / "bin" / "conda", command, *options)
+
+    def run(self, *argv: str | Path) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.home)}
+        return subprocess.run([str(part) for part in argv], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The stand-in, served and installed in its older version, with one environment."""
+    if python310.find() is None:
+        pytest.skip(f"no CPython 3.10 on this machine; name one in {python310.VARIABLE}")
+    folder = tmp_path_factory.mktemp("conda")
+    (folder / "www").mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder / "www"))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made = Site(folder, f"http://127.0.0.1:{server.server_port}")
+        made.build()
+        made.prefix.mkdir()
+        done = made.run("bash", made.installer("24.11.1-0"), "-b", "-u", "-p", made.prefix)
+        assert done.returncode == 0, done.stderr
+        assert "stand-in" in done.stdout
+        (made.prefix / ".condarc").write_text(f"channels: [conda-forge]\nchannel_alias: {made.base_url}/conda\n")
+        done = made.conda("create", made.env, "python=3.10", "pip", channels=("conda-forge",))
+        assert done.returncode == 0, done.stderr
+        yield made
+        server.shutdown()
+
+
+def test_records_name_the_installers_and_channels_and_are_marked(site: Site) -> None:
+    before = site.installer("25.3.1-1").stat()
+    result = site.build()
+    assert site.installer("25.3.1-1").stat() == before, "a second build must leave the files alone"
+    record = result["artifacts"]["miniconda3-py310_24.11.1-0-linux-x86_64"]
+    assert record["urls"] == [f"{site.base_url}/miniconda/Miniconda3-py310_24.11.1-0-Linux-x86_64.sh"]
+    assert record["size"] == site.installer("24.11.1-0").stat().st_size
+    assert all(entry["stand_in"] is True for entry in result["artifacts"].values())
+    assert set(result["stand_ins"]) == set(conda.UPSTREAMS) and {"conda-forge", "pytorch"} < set(result["artifacts"])
+    assert result["config"] == {"miniconda_channel_alias": f"{site.base_url}/conda"}
+
+
+def test_an_incomplete_installer_installs_nothing(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "cut.sh").write_bytes(site.installer("24.11.1-0").read_bytes()[:1_000_000])
+    done = site.run("bash", tmp_path / "cut.sh", "-b", "-p", tmp_path / "new")
+    assert done.returncode == 1 and "incomplete or damaged" in done.stderr
+    assert not (tmp_path / "new" / "conda-meta").exists()
+
+
+def test_the_interpreter_finds_itself_and_its_own_libraries(site: Site) -> None:
+    script = "import bz2, ctypes, json, lzma, readline, sqlite3, ssl, sys, sysconfig, zlib\n"
+    script += "own = [sys.prefix, sysconfig.get_path('include'), sysconfig.get_config_var('LIBDIR')]\n"
+    script += "own += [line.split()[-1] for line in open('/proc/self/maps') if 'libssl' in line or 'libpython' in line]\n"
+    script += "print(json.dumps(own))"
+    found = json.loads(site.run(site.env / "bin" / "python", "-c", script).stdout)
+    assert found[:3] == [str(site.env), f"{site.env}/include/python3.10", f"{site.env}/lib"]
+    assert all(path.startswith(f"{site.env}/lib/") for path in found[3:])
+    assert site.run(site.env / "bin" / "pip", "--version").stdout.endswith("(python 3.10)\n")
+
+
+def test_the_guides_command_installs_what_it_names_and_a_second_one_nothing(site: Site) -> None:
+    done = site.conda("install", site.env, *GUIDE)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert site.run(site.env / "bin" / "python", "-c", VERSIONS).stdout == "1.11.0 11.3 0.12.0 1.23.5\n"
+    [record] = (site.env / "conda-meta").glob("pytorch-1.11.0-*.json")
+    assert json.loads(record.read_text())["build"] == "py3.10_cuda11.3_cudnn8.2.0_0"
+    first, second = (site.env / "conda-meta" / "history").read_text().split("==> ")[1:]
+    assert "+conda-forge/linux-64::python-3.10." in first and "# update specs: ['python=3.10', 'pip']" in first
+    assert "+pytorch/linux-64::pytorch-1.11.0-py3.10_cuda11.3_cudnn8.2.0_0\n" in second
+    assert site.conda("install", site.env, *GUIDE).stdout == "\n# All requested packages already installed.\n\n"
+    assert site.run(site.env / "bin" / "pip", "uninstall", "--yes", "torch").returncode == 0
+    assert site.run(site.env / "bin" / "python", "-c", "import torch").returncode == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("specs", "channels", "word"),
     [
-        (["update", "numpy"], 2, "invalid choice: 'update'"),
-        (["config", "--system", "--set", "a", "b"], 2, "invalid choice: 'config'"),
-        (["create", "--yes", "--json", "--prefix", "x"], 2, "unrecognized arguments: --json"),
-        (["create", "--ye", "--prefix", "x"], 2, "unrecognized arguments: --ye"),
-        (["create", "--yes"], 2, "one of the arguments -n/--name -p/--prefix is required"),
-        (["init", "zsh"], 2, "invalid choice: 'zsh'"),
-        (["create", "--prefix", "x"], 1, "needs --yes"),
-        (["create", "--yes", "--prefix", "x", "--override-channels", "python"], 1, "At least one -c / --channel flag"),
-        (["create", "--yes", "--prefix", "x", "python"], 1, "channel 'defaults'"),
-        (["install", "--yes", "--prefix", "/nowhere", "python"], 1, "EnvironmentLocationNotFound: Not a conda environment: /nowhere"),
-        (["list", "--prefix", "/nowhere"], 1, "EnvironmentLocationNotFound: Not a conda environment: /nowhere"),
-        (["env", "remove", "--yes", "--prefix", "/nowhere"], 1, "Not a conda environment: /nowhere"),
+        (["numpy=7"], ("conda-forge",), "PackagesNotFoundError"),
+        (["pytorch"], ("pytorch",), "UnsatisfiableError"),
+        (["pip"], ("conda-forge", "nosuch"), "UnavailableInvalidChannel"),
     ],
 )
-def test_other_commands_are_rejected(
-    payload_environment: dict[str, str], tmp_path: Path, arguments: list[str], status: int, message: str
-) -> None:
-    command = [sys.executable, "-m", "conda", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, env=payload_environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (status, "")
-    assert message in done.stderr and "stand-in" in done.stderr
+def test_errors_have_condas_names(site: Site, tmp_path: Path, specs: list[str], channels: tuple[str, ...], word: str) -> None:
+    done = site.conda("create", tmp_path / "env", *specs, channels=channels)
+    assert done.returncode == 1 and f"\n{word}: " in done.stderr
 
 
-LOAD = """
-import json, sys
-from dataclasses import asdict
-from pathlib import Path
-from conda import CondaError, condarc
-try:
-    print(json.dumps(asdict(condarc.load(Path(sys.argv[1]))), default=str))
-except CondaError as error:
-    print(json.dumps({"error": str(error)}))
-"""
+@pytest.mark.parametrize("words", [("list",), ("create", "--prefix", "x", "python"), ("init", "zsh")])
+def test_other_commands_are_rejected(site: Site, words: tuple[str, ...]) -> None:
+    done = site.run(site.prefix / "bin" / "conda", *words)
+    assert (done.returncode, done.stdout) == (2, "") and "stand-in for conda supports only" in done.stderr
 
 
-def settings(environment: dict[str, str], root: Path, **extra: str) -> dict[str, Any]:
-    command = [sys.executable, "-c", LOAD, str(root)]
-    return json.loads(subprocess.run(command, env={**environment, **extra}, capture_output=True, text=True, check=True).stdout)
+def test_an_interrupted_creation_is_refused_until_it_is_removed(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "env" / "conda-meta").mkdir(parents=True)
+    done = site.conda("create", tmp_path / "env", "pip", channels=("conda-forge",))
+    assert (done.returncode, f"prefix already exists: {tmp_path}/env" in done.stderr) == (1, True)
+    shutil.rmtree(tmp_path / "env")
+    assert site.conda("create", tmp_path / "env", "pip", channels=("conda-forge",)).returncode == 0
 
 
-def test_settings_come_from_files_and_environment(payload_environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / ".condarc").write_text(
-        "channels: [base-channel, both]\nchannel_alias: http://mirror/\nauto_update_conda: 'false'\nunheard_of: 1\n"
-    )
-    (tmp_path / "home" / ".condarc").write_text("channels: [both]\nenvs_dirs: [~/envs]\n")
-    (tmp_path / "named").write_text("channels: [named]\npkgs_dirs: [$HOME/cache]\n")
-    found = settings(payload_environment, tmp_path, CONDARC=str(tmp_path / "named"))
-    assert found["channels"] == ["named", "both", "base-channel"]
-    assert found["channel_alias"] == "http://mirror"
-    assert found["auto_update_conda"] is False
-    assert found["pkgs_dirs"] == [str(tmp_path / "home" / "cache")]
-    assert found["envs_dirs"][0] == str(tmp_path / "home" / "envs")
-
-
-def test_the_package_cache_can_be_named_in_the_environment(payload_environment: dict[str, str], tmp_path: Path) -> None:
-    assert settings(payload_environment, tmp_path, CONDA_PKGS_DIRS="/a,/b")["pkgs_dirs"] == ["/a", "/b"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[", "Unable to load"),
-        ("- a\n", "not a mapping"),
-        ("channels: one\n", "list of texts"),
-        ("auto_update_conda: maybe\n", "true or false"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(payload_environment: dict[str, str], tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / ".condarc").write_text(text)
-    assert message in settings(payload_environment, tmp_path)["error"]
+def test_an_upgrade_keeps_environments_and_settings(site: Site) -> None:
+    condarc = (site.prefix / ".condarc").read_text()
+    done = site.run("bash", site.installer("25.3.1-1"), "-b", "-u", "-p", site.prefix)
+    assert done.returncode == 0, done.stderr
+    assert site.run(site.prefix / "bin" / "conda", "--version").stdout == "conda 25.3.1\n"
+    assert [path.name.split("-")[1] for path in (site.prefix / "conda-meta").glob("conda-*.json")] == ["25.3.1"]
+    assert site.run(site.env / "bin" / "python", "-m", "pip", "--version").returncode == 0
+    assert (site.prefix / ".condarc").read_text() == condarc
+    assert {path.name for path in site.home.iterdir()} <= {".conda"}, "no shell's start-up file may change"

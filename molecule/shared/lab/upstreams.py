@@ -166,17 +166,17 @@ def build(names: Iterable[str], www: Path, base_url: str, python310: Path | None
 
 
 def merge(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the wishes that point at what was made.
+    """Return the config that point at what was made.
 
     Raises:
-        LabError: two modules set the same record or wish.
+        LabError: two modules set the same record or option.
     """
     artifacts: dict[str, Any] = {}
-    wishes: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for module, result in made.items():
-        for target, part in ((artifacts, result.get("artifacts", {})), (wishes, result.get("wishes", {}))):
+        for target, part in ((artifacts, result.get("artifacts", {})), (config, result.get("config", {}))):
             for key, value in part.items():
                 if key in target and target[key] != value:
                     raise LabError(f"The stand-in {module!r} sets {key} to {value!r}, and another one to {target[key]!r}.")
                 target[key] = value
-    return {**({"provision_artifacts": artifacts} if artifacts else {}), **wishes}
+    return {**({"provision_artifacts": artifacts} if artifacts else {}), **config}

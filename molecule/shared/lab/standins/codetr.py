@@ -21,7 +21,7 @@ CONFIG = "configs/deformable_detr/deformable_detr_r50_16x2_50e_coco.py"
 
 
 def build(www: Path, base_url: str, python310: str | None = None) -> dict[str, Any]:
-    """Put the repository at ``www``/git/Co-DETR.git and return the wishes that point at it.
+    """Put the repository at ``www``/git/Co-DETR.git and return the options that point at it.
 
     The edits of the stand-in lie beside ``www``, in edits/: they are read on the controller and not served.
     """
@@ -37,19 +37,19 @@ def build(www: Path, base_url: str, python310: str | None = None) -> dict[str, A
             return _result({"codetr_repo_url": url}, []), [*codetr_git.served_files(bare)]
         edits = mirror / "edits" / "codetr-stand-in.yml"
         commit = _stand_in(mirror / "cache", bare, edits, url)
-        wishes = {
+        options = {
             "codetr_repo_url": url,
             "codetr_repo_commit": commit,
             "codetr_repo_edits": str(edits.resolve()),
             "codetr_workspace_config": CONFIG,
         }
-        return _result(wishes, ["co-detr"]), [*codetr_git.served_files(bare), edits]
+        return _result(options, ["co-detr"]), [*codetr_git.served_files(bare), edits]
 
     return data_cache.remembered(mirror / "built" / "codetr.json", inputs, make)
 
 
-def _result(wishes: dict[str, str], stand_ins: list[str]) -> dict[str, Any]:
-    return {"artifacts": {}, "wishes": wishes, "stand_ins": stand_ins}
+def _result(options: dict[str, str], stand_ins: list[str]) -> dict[str, Any]:
+    return {"artifacts": {}, "config": options, "stand_ins": stand_ins}
 
 
 def _stand_in(cache: Path, bare: Path, edits: Path, url: str) -> str:

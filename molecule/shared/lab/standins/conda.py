@@ -53,7 +53,7 @@ def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
         python310: an interpreter, see `conda_python.examine`.
 
     Returns:
-        `artifacts` (records by name), `wishes` (variables that point roles at the channels), `stand_ins` (names of UPSTREAMS).
+        `artifacts` (records by name), `config` (variables that point roles at the channels), `stand_ins` (names of UPSTREAMS).
 
     Raises:
         LabError: the interpreter cannot be packed, or pip cannot get a pinned wheel.
@@ -73,7 +73,7 @@ def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
     }
     return {
         "artifacts": {**artifacts, **channels},
-        "wishes": {"miniconda_channel_alias": f"{base_url}/conda"},
+        "config": {"miniconda_channel_alias": f"{base_url}/conda"},
         "stand_ins": list(UPSTREAMS),
     }
 

@@ -198,7 +198,7 @@ def tar(roots: Mapping[str, Path], *, without: str = "", more: bool = False) -> 
 
 def gzipped(data: bytes) -> bytes:
     """Gzip without a time stamp."""
-    return gzip.compress(data, compresslevel=6, mtime=0)
+    return gzip.compress(data, compresslevel=1, mtime=0)
 
 
 def write_channel(channel: Path, packages: Iterable[Package]) -> None:

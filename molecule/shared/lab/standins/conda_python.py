@@ -89,7 +89,7 @@ def python_package(interpreter: Interpreter, root: Path) -> Package:
             raise UnsuitablePython(f"{error}. Name a CPython 3.10 that was installed under a longer path.") from error
     _neutral_prefix(root, interpreter.prefix)
     major, minor = max(minimum_glibc(path) for path in elves)
-    return Package("python", interpreter.version, "standin_0", root, (f"__glibc >={major}.{minor}",))
+    return Package("python", interpreter.version, "standin_0", root, (f"__glibc >={major}.{minor}",), stored=True)
 
 
 def _origin(root: Path, path: Path) -> str:

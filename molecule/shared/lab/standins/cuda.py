@@ -76,7 +76,7 @@ def build(www: Path, base_url: str, python310: str | Path | None) -> dict[str, A
             "licence": None,
             "stand_in": True,
         }
-    return {"artifacts": artifacts, "wishes": {}, "stand_ins": list(UPSTREAMS)}
+    return {"artifacts": artifacts, "config": {}, "stand_ins": list(UPSTREAMS)}
 
 
 def runfile(toolkit: Toolkit) -> bytes:

@@ -58,7 +58,7 @@ def build(www: Path, base_url: str, python310: str | None = None) -> dict[str, A
             }
             for name, filename in ARCHIVES.items()
         }
-        return {"artifacts": records, "wishes": {}, "stand_ins": list(records)}, [folder / name for name in ARCHIVES.values()]
+        return {"artifacts": records, "config": {}, "stand_ins": list(records)}, [folder / name for name in ARCHIVES.values()]
 
     return data_cache.remembered(www.parent / "built" / "data.json", inputs, make)
 

@@ -44,7 +44,7 @@ def build(www: Path, base_url: str, python310: str | Path | None) -> dict[str, A
         "licence": None,
         "stand_in": True,
     }
-    return {"artifacts": {RECORD: record}, "wishes": {}, "stand_ins": list(UPSTREAMS)}
+    return {"artifacts": {RECORD: record}, "config": {}, "stand_ins": list(UPSTREAMS)}
 
 
 def runfile() -> bytes:

@@ -43,7 +43,7 @@ def build(www: Path, base_url: str, python310: str | None = None) -> dict[str, A
             "version": f"{NAME} (random numbers)",
             "stand_in": True,
         }
-        return {"artifacts": {NAME: record}, "wishes": {}, "stand_ins": [NAME]}, [path]
+        return {"artifacts": {NAME: record}, "config": {}, "stand_ins": [NAME]}, [path]
 
     return data_cache.remembered(www.parent / "built" / "weights.json", inputs, make)
 

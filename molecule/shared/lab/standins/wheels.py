@@ -71,7 +71,7 @@ def build(www: Path, base_url: str, python310: str | Path | None = None) -> dict
                 "stand_in": True,
             }
             paths.append(path)
-        return {"artifacts": artifacts, "wishes": {}, "stand_ins": list(UPSTREAMS)}, paths
+        return {"artifacts": artifacts, "config": {}, "stand_ins": list(UPSTREAMS)}, paths
 
     return data_cache.remembered(www.parent / "built" / "wheels.json", inputs, make)
 

@@ -5,7 +5,7 @@
 # PLAT:  linux-64
 #
 # A stand-in for the Miniconda installer, made by a test lab. Nothing in it comes from Anaconda.
-# This script, then a line of its own that ends it, then a gzipped tar of unpacked conda packages.
+# This script ends with a line of its own; a gzipped tar of unpacked conda packages follows.
 set -eu
 unset LD_LIBRARY_PATH LD_PRELOAD LD_AUDIT PYTHONPATH PYTHONHOME CONDARC
 
@@ -24,19 +24,13 @@ BATCH=0
 UPDATE=0
 PREFIX=${HOME:-/opt}/miniconda3
 
-while getopts "bhp:u" option; do
+while getopts "bp:u" option; do
     case $option in
         b) BATCH=1 ;;
         u) UPDATE=1 ;;
         p) PREFIX=$OPTARG ;;
-        h)
-            printf 'usage: %s -b [-u] -p PREFIX\n\nInstalls a stand-in for Miniconda3 @VERSION@.\n\n' "$0"
-            printf '%s\n' "-b           batch mode; the only mode of this stand-in" "-h           print this and exit" \
-                "-p PREFIX    install prefix, must not contain spaces" "-u           update an existing installation"
-            exit 2
-            ;;
         *)
-            printf "ERROR: this stand-in did not recognize an option; it knows -b, -h, -p PREFIX and -u. Try -h.\n"
+            printf "ERROR: this stand-in did not recognize an option; it supports -b, -p PREFIX and -u.\n"
             exit 1
             ;;
     esac
@@ -67,7 +61,7 @@ printf 'PREFIX=%s\n' "$PREFIX"
 printf 'Unpacking payload...\n'
 mkdir -p "$PREFIX/pkgs" "$PREFIX/envs"
 header=$(sed -n '/^@@END_HEADER@@$/{=;q;}' "$0")
-# No pipe: its exit status would be tar's alone only by luck of the shell.
+# Not a pipe: its exit status would be that of tar alone.
 payload=$PREFIX/pkgs/.payload.tar.gz
 trap 'rm -f "$payload"' EXIT
 tail -n +$((header + 1)) "$0" > "$payload" || fail "could not read the payload of $0."

@@ -1,4 +1,4 @@
-"""A stand-in for conda, made by a test lab. It understands a few commands and rejects all others."""
+"""A stand-in for conda, made by a test lab. It supports the commands that the roles run and rejects all others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CondaError(Exception):
 
 
 def leave(status: int) -> NoReturn:
-    """End the program at once: threads that py-rattler leaves running crash Python on its own way out now and then."""
+    """End the program at once: threads that py-rattler leaves running sometimes crash Python when it exits."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -16,7 +16,7 @@ _MODULES = ("bz2", "ctypes", "lzma", "readline", "sqlite3", "ssl", "zlib")
 
 
 def check_interpreter() -> None:
-    """Stop with a sentence when this host lacks a library of the interpreter."""
+    """Stop with a message when this host lacks a library of the interpreter."""
     for name in _MODULES:
         try:
             importlib.import_module(name)
@@ -31,7 +31,7 @@ def main(prefix: Path) -> None:
     base = json.loads((pkgs / "stand-in-base.json").read_text(encoding="utf-8"))
     sys.path[:0] = [str(pkgs / folder) for folder in base["import_from"]]
 
-    # Only now can these be found.
+    # They can be imported only now.
     from conda import certificates, environments, leave
 
     certificates.choose_bundle()
@@ -40,7 +40,7 @@ def main(prefix: Path) -> None:
     before = environments.records(prefix)
     asyncio.run(link_unpacked(prefix, pkgs, base["packages"]))
     environments.write_history(prefix, before, base["specs"])
-    environments.register(prefix, present=True)
+    environments.register(prefix)
     leave(0)
 
 

@@ -1,4 +1,4 @@
-"""`conda init bash`: the one command that touches a shell's start-up file, and only because it was asked to."""
+"""`conda init bash`, the only command that changes a start-up file of a shell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _BLOCK = re.compile(r"\n?# >>> conda initialize >>>\n.*?# <<< conda initialize <
 
 
 def init_bash(root: Path) -> bool:
-    """Put the block that loads conda's shell function into ~/.bashrc; returns whether the file changed."""
-    path = Path("~/.bashrc").expanduser()
+    """Write the block that loads conda's shell function into ~/.bashrc and return whether the file changed."""
+    path = Path.home() / ".bashrc"
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     after = _BLOCK.sub("", before) + (
         "\n# >>> conda initialize >>>\n"

@@ -1,4 +1,4 @@
-"""Solving and linking, both done by py-rattler."""
+"""Solve and link, both by py-rattler."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BASE_CHANNEL = "https://stand-in.invalid/stand-in"
 
 
 async def link_unpacked(prefix: Path, pkgs: Path, dists: Sequence[str]) -> None:
-    """Make the environment at prefix consist of packages that lie unpacked in a package cache."""
+    """Make the environment at prefix consist of packages that are unpacked in a package cache."""
     packages = [PackageRecord.from_index_json(pkgs / dist / "info" / "index.json") for dist in dists]
     linked = [
         RepoDataRecord(package, f"{dist}.tar.bz2", f"{_BASE_CHANNEL}/{package.subdir}/{dist}.tar.bz2", _BASE_CHANNEL)
@@ -49,21 +49,12 @@ async def link_unpacked(prefix: Path, pkgs: Path, dists: Sequence[str]) -> None:
     await link(linked, prefix, cache_dir=pkgs, show_progress=False)
 
 
-def channels(settings: Settings, named: Sequence[str], *, override: bool) -> list[Channel]:
-    """The channels to solve from, first wins.
+def channels(settings: Settings, names: Sequence[str]) -> list[Channel]:
+    """Return the channels to solve from, first wins.
 
     Raises:
-        CondaError: there is none, or it is Anaconda's own, which this stand-in does not have.
+        CondaError: a name is no channel.
     """
-    if override and not named:
-        raise CondaError("ArgumentError", "At least one -c / --channel flag must be supplied when using --override-channels.")
-    names = list(dict.fromkeys([*named, *(() if override else settings.channels or ("defaults",))]))
-    if "defaults" in names:
-        raise CondaError(
-            "StandInError",
-            "this command would use the channel 'defaults', whose terms nobody accepted and which this stand-in does not have. "
-            "Name conda-forge with --override-channels --channel conda-forge, or in the channels of a condarc file.",
-        )
     config = ChannelConfig(f"{settings.channel_alias}/", str(Path.cwd()))
     try:
         return [Channel(name, config) for name in names]
@@ -71,23 +62,21 @@ def channels(settings: Settings, named: Sequence[str], *, override: bool) -> lis
         raise CondaError("InvalidChannel", str(error)) from error
 
 
-async def create(prefix: Path, specs: Sequence[str], sources: Sequence[Channel], pkgs: Path, *, quiet: bool) -> None:
+async def create(prefix: Path, specs: Sequence[str], sources: Sequence[Channel], pkgs: Path) -> None:
     """Solve the specs and link the result into a new environment.
 
     Raises:
-        CondaError: a spec cannot be read, a channel does not answer, there is no solution, or it cannot be linked.
+        CondaError: a spec cannot be parsed, a channel does not answer, there is no solution, or linking fails.
     """
     wanted = _parse(specs)
-    await _link(await _solve(wanted, wanted, [], sources, pkgs), prefix, pkgs, quiet=quiet)
+    await _link(await _solve(wanted, wanted, [], sources, pkgs), prefix, pkgs)
 
 
-async def install(
-    prefix: Path, specs: Sequence[str], earlier: Sequence[str], sources: Sequence[Channel], pkgs: Path, *, quiet: bool
-) -> bool:
-    """Bring what the specs ask for into an environment that is there; returns whether there was anything to do.
+async def install(prefix: Path, specs: Sequence[str], earlier: Sequence[str], sources: Sequence[Channel], pkgs: Path) -> bool:
+    """Install what the specs ask for into an existing environment and return whether anything changed.
 
     Args:
-        earlier: what was asked for before, oldest first; that holds for packages which the specs do not name. Others stay if they can.
+        earlier: the specs of earlier commands, oldest first; they hold for packages that specs does not name. Others stay if possible.
 
     Raises:
         CondaError: as for `create`, or a record of the environment cannot be read.
@@ -100,7 +89,7 @@ async def install(
     records = await _solve(asked, [*asked, *kept], installed, sources, pkgs)
     if {_dist(record) for record in records} == {_dist(record) for record in installed}:
         return False
-    await _link(records, prefix, pkgs, quiet=quiet)
+    await _link(records, prefix, pkgs)
     return True
 
 
@@ -132,7 +121,7 @@ def _dist(record: PackageRecord) -> tuple[str, str, str]:
 async def _solve(
     asked: Sequence[MatchSpec], wanted: Sequence[MatchSpec], installed: Sequence[PrefixRecord], sources: Sequence[Channel], pkgs: Path
 ) -> list[RepoDataRecord]:
-    """The packages that `wanted` comes to; of `asked` each must be in a channel, or there already."""
+    """Return the packages that meet `wanted`; each of `asked` must be in a channel or installed."""
     if not wanted:
         return []
     config = SourceConfig(zstd_enabled=False, bz2_enabled=False, sharded_enabled=False)
@@ -142,7 +131,7 @@ async def _solve(
         offered = [record for answer in answers for record in answer]
         if missing := [spec for spec in asked if not any(_fits(record, asked, _name(spec)) for record in (*offered, *installed))]:
             raise _not_found(missing, sources)
-        # What is named may be renewed if a channel has it; the rest stays where it can.
+        # A package that is named may change if a channel has it; others stay if possible.
         renewable = {record.name.normalized for record in offered}
         locked = [record for record in installed if record.name.normalized not in renewable]
         return await solve(sources, wanted, gateway=gateway, locked_packages=locked, virtual_packages=VirtualPackage.detect())
@@ -163,7 +152,7 @@ async def _solve(
 
 
 def _fits(record: PackageRecord, asked: Sequence[MatchSpec], name: str) -> bool:
-    """Whether a package is what all the specs of one name ask for together."""
+    """Return whether a package meets all specs of one name."""
     return record.name.normalized == name and all(spec.matches(record) for spec in asked if _name(spec) == name)
 
 
@@ -175,8 +164,8 @@ def _not_found(missing: Sequence[MatchSpec], sources: Sequence[Channel]) -> Cond
     )
 
 
-async def _link(records: list[RepoDataRecord], prefix: Path, pkgs: Path, *, quiet: bool) -> None:
+async def _link(records: list[RepoDataRecord], prefix: Path, pkgs: Path) -> None:
     try:
-        await link(records, prefix, cache_dir=pkgs, show_progress=not quiet)
+        await link(records, prefix, cache_dir=pkgs, show_progress=False)
     except (InstallerError, LinkError, TransactionError, ExtractError, IoError) as error:
         raise CondaError("LinkError", f"{error}. The environment {prefix} is incomplete; run the same command again.") from error
