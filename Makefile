@@ -51,7 +51,7 @@ test: ## Lint, unit tests and every Molecule scenario; ROLE=codetr_repo for one 
 	@$(if $(ROLE),$(MAKE) --no-print-directory molecule,$(MAKE) --no-print-directory lab lint unit molecule)
 
 test-long: test ## As test, and what takes longer
-	@$(BIN)/python tools/scenarios.py --long
+	@CODETR_LAB_IS_UP=1 $(BIN)/python tools/scenarios.py --long
 
 test-core: lab ## Playbooks, lint, tests and scenario default with each ansible-core and Python; PAIRS=2.21:3.13 for one
 	@$(BIN)/python tools/core_matrix.py $(PAIRS)
@@ -68,7 +68,7 @@ unit: venv ## Tests of the Python; PYTEST_ARGS="-n 0 -k fetch" for some, in one 
 	@$(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --junit-xml=reports/unit.xml $(PYTEST_ARGS)
 
 molecule: lab ## Molecule scenarios, with their seconds
-	@$(BIN)/python tools/scenarios.py $(ROLE)
+	@CODETR_LAB_IS_UP=1 $(BIN)/python tools/scenarios.py $(ROLE)
 
 docs: venv ## Write defaults, role READMEs and the list of variables from the argument specs
 	@$(BIN)/python tools/generate.py

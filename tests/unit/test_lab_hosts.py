@@ -114,3 +114,26 @@ def test_a_copy_is_an_image_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(podman, "call", lambda *words: calls.append(words))
     assert hosts.copy("first", "second") == f"{COPIES}:second"
     assert calls[0][-2:] == ("codetr-lab-host-first", f"{COPIES}:second")
+
+
+def test_an_address_that_a_removed_container_left_reserved_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(*words: str) -> str:
+        raise LabError(f"IPAM error: requested ip address {DEMO} is already allocated to container ID 8f9ca6525c99")
+
+    monkeypatch.setattr(podman, "call", call)
+    with pytest.raises(LabError, match=r"8f9ca6525c99\n.*`lab host destroy`.*`make lab-down` frees the address"):
+        hosts.start("--name", "demo")
+
+
+@pytest.mark.parametrize(("others", "left"), [("", False), ("8f9ca6525c99\n", True)])
+def test_the_end_of_the_lab_frees_reserved_addresses_where_no_other_container_needs_its_own(
+    others: str, left: bool, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    leases = folder / "ipam.db"
+    leases.touch()
+    monkeypatch.setattr(network, "LEASES", leases)
+    monkeypatch.setattr(podman, "containers", lambda: {})
+    monkeypatch.setattr(podman, "exists", lambda kind, name: False)
+    monkeypatch.setattr(podman, "call", lambda *words: others if words[0] == "ps" else "")
+    network.remove()
+    assert leases.exists() is left

@@ -1,13 +1,12 @@
-"""What podman is told for each kind of host."""
+"""podman's arguments for each kind of host, and the caches that hosts share."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from lab import images, kinds
-from lab.settings import CACHES, RELEASES, LabError
+from lab import caches, images, kinds
+from lab.settings import APT_CACHE, PIP_CACHE, RELEASES, LabError
 
 IMAGE = "localhost/codetr-lab/debian12:1"
 
@@ -16,34 +15,34 @@ IMAGE = "localhost/codetr-lab/debian12:1"
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("CODETR_LAB_DIR", str(tmp_path))
     monkeypatch.setattr(images, "ensure", lambda name: f"localhost/codetr-lab/{name}:2")
-    monkeypatch.setattr(os, "chown", lambda path, user, group: None)
+    monkeypatch.setattr(caches.os, "chown", lambda path, user, group: None)
     return tmp_path
 
 
 def test_a_container_starts_its_own_image() -> None:
-    arguments = kinds.find("container").arguments(IMAGE)
+    arguments = kinds.find("container").arguments("one", IMAGE)
     assert arguments[-1] == IMAGE
     assert "--privileged" not in arguments
 
 
 @pytest.mark.parametrize("kind", ["container", "nspawn"])
 def test_what_runs_on_the_machines_kernel_shares_the_caches(kind: str, folder: Path) -> None:
-    arguments = kinds.find(kind).arguments(IMAGE)
-    for below, inside, _ in CACHES:
-        assert f"{folder / below}:{inside}" in arguments
-        assert (folder / below).is_dir()
+    arguments = kinds.find(kind).arguments("one", IMAGE)
+    for place in (f"{folder}/cache/apt-of-hosts/one:{APT_CACHE}", f"{folder}/cache/pip:{PIP_CACHE}"):
+        assert place in arguments
+        assert Path(place.partition(":")[0]).is_dir()
 
 
 def test_a_host_that_reboots_has_the_wanted_image_as_its_tree_and_the_caches_in_it() -> None:
-    arguments = kinds.find("nspawn").arguments(IMAGE)
+    arguments = kinds.find("nspawn").arguments("one", IMAGE)
     assert f"type=image,source={IMAGE},destination=/tree,rw=true" in arguments
     assert "localhost/codetr-lab/nspawn:2" in arguments
-    assert [word for word in arguments if word.startswith("--bind=")] == [f"--bind={inside}" for _, inside, _ in CACHES]
+    assert [word for word in arguments if word.startswith("--bind=")] == [f"--bind={APT_CACHE}", f"--bind={PIP_CACHE}"]
 
 
 def test_a_machine_of_its_own_has_an_image_with_a_kernel() -> None:
     assert [f"{release}{kinds.find('vm').suffix}" in images.VARIANTS for release in RELEASES] == [True, True]
-    arguments = kinds.find("vm").arguments("localhost/codetr-lab/debian12-vm:1")
+    arguments = kinds.find("vm").arguments("one", "localhost/codetr-lab/debian12-vm:1")
     assert "type=image,source=localhost/codetr-lab/debian12-vm:1,destination=/tree,rw=true" in arguments
     assert "localhost/codetr-lab/qemu:2" in arguments
 
@@ -60,3 +59,25 @@ def test_a_low_limit_of_inotify_is_raised_and_a_high_one_stays(monkeypatch: pyte
         limit.write_text(f"{before}\n")
         kinds.raise_inotify()
         assert limit.read_text() == f"{after}\n"
+
+
+def test_packages_that_one_host_downloaded_are_there_for_the_next(folder: Path) -> None:
+    caches.prepare("one")
+    (caches.apt_folder("one") / "git_1_amd64.deb").write_text("git")
+    (caches.apt_folder("one") / "lock").touch()
+    caches.collect("one")
+    assert not caches.apt_folder("one").exists()
+    for name in ("two", "three"):
+        caches.prepare(name)
+        assert [path.read_text() for path in caches.apt_folder(name).iterdir()] == ["git"]
+    # `apt-get clean` on one host is nothing to the others.
+    (caches.apt_folder("two") / "git_1_amd64.deb").unlink()
+    assert (caches.apt_folder("three") / "git_1_amd64.deb").exists()
+    assert [path.name for path in caches.shared_apt_folder().iterdir()] == ["git_1_amd64.deb"]
+
+
+def test_what_a_host_left_when_it_was_removed_by_other_means_is_collected(folder: Path) -> None:
+    caches.prepare("one")
+    (caches.apt_folder("one") / "git_1_amd64.deb").write_text("git")
+    caches.prepare("one")
+    assert (caches.apt_folder("one") / "git_1_amd64.deb").read_text() == "git"

@@ -80,21 +80,21 @@ def test_a_named_checkout_is_served_and_is_no_stand_in(server: str, monkeypatch:
     monkeypatch.setenv(upstreams.REPOSITORY, "/srv/Co-DETR")
     found = upstreams.survey()
     assert upstreams.served(found) == ["codetr"]
-    (settled,) = upstreams.settle(found, {"codetr": {"stand_ins": []}})
-    assert not settled.stand_in
+    (resolved,) = upstreams.resolve(found, {"codetr": {"stand_ins": []}})
+    assert not resolved.stand_in
     # Kept for the next command, it is still served.
-    assert upstreams.served([settled]) == ["codetr"]
+    assert upstreams.served([resolved]) == ["codetr"]
 
 
 def test_one_that_answers_is_marked_when_it_is_replaced_with_another(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstreams, "load", {"conda": stand_in(installer=f"{server}/ok", channel=f"{server}/missing")}.get)
-    found = upstreams.settle(upstreams.survey(), {"conda": {"stand_ins": ["installer", "channel"]}})
+    found = upstreams.resolve(upstreams.survey(), {"conda": {"stand_ins": ["installer", "channel"]}})
     assert [each.stand_in for each in found] == [True, True]
     assert "replaced" in found[0].why
 
 
 def test_what_has_no_upstream_is_listed_too() -> None:
-    (found,) = upstreams.settle([], {"data": {"stand_ins": ["coco-val2017"]}})
+    (found,) = upstreams.resolve([], {"data": {"stand_ins": ["coco-val2017"]}})
     assert (found.name, found.url, found.stand_in, found.forced) == ("coco-val2017", "", True, True)
 
 
@@ -106,7 +106,7 @@ def test_the_stage_is_the_one_that_takes_it() -> None:
     assert set(upstreams.STAGES) <= {name for module in upstreams.MODULES for name, _ in upstreams.declared(module)}
 
 
-def test_wishes_and_records_are_merged() -> None:
+def test_options_and_records_are_merged() -> None:
     made: dict[str, dict[str, Any]] = {
         "a": {"artifacts": {"one": {"size": 1}}, "config": {"x": 1}},
         "b": {"artifacts": {"two": {"size": 2}}, "config": {}},

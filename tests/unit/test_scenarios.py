@@ -1,4 +1,4 @@
-"""What is left of the scenarios' output when one failed: it is shown while it comes, kept, and what is wrong stands at the end."""
+"""tools/scenarios.py: which scenarios run together, and what is shown and kept of their output."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A stand-in for Molecule, which fails in one scenario as Molecule does: what is wrong, then the hosts are taken away.
+# A stand-in for Molecule that fails in one scenario as Molecule does: errors first, then the hosts are removed. Each notes when it runs.
 MOLECULE = """#!/bin/sh
+echo "begin $3" >> times
 case $3 in
-preflight) echo 'TASK [fine]'; exit 0 ;;
+codetr_packages) sleep 0.5 ;;
+esac
+echo "end $3" >> times
+case $3 in
+miniconda) ;;
+*) echo "TASK [fine] $3"; exit 0 ;;
 esac
 bar='  \\033[2m│\\033[0m '
 printf "$bar"'FAILED - RETRYING: [host]: a task that takes its time\\n'
@@ -29,8 +35,8 @@ exit 3
 
 @pytest.fixture
 def tool(tmp_path: Path) -> Path:
-    """A copy of the tool with two scenarios and nothing else."""
-    for name in ("preflight", "up"):
+    """A copy of the tool with four scenarios and nothing else."""
+    for name in ("miniconda", "preflight", "codetr_packages", "codetr_repo"):
         folder = tmp_path / "molecule" / name
         folder.mkdir(parents=True)
         (folder / "molecule.yml").write_text("")
@@ -44,23 +50,50 @@ def tool(tmp_path: Path) -> Path:
     return copy
 
 
-def call(tool: Path, *names: str) -> subprocess.CompletedProcess[str]:
+def call(tool: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = f"{tool.parents[1] / 'bin'}:{os.environ['PATH']}"
-    return subprocess.run([sys.executable, tool, *names], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
+    command = [sys.executable, tool, *arguments]
+    return subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
 
 
-def test_what_failed_is_said_again_at_the_end(tool: Path) -> None:
-    ended = call(tool)
+def times(tool: Path) -> list[str]:
+    return (tool.parents[1] / "times").read_text().splitlines()
+
+
+def test_the_errors_of_a_failed_scenario_are_repeated_at_the_end(tool: Path) -> None:
+    ended = call(tool, "--jobs", "1")
     assert ended.returncode == 1
-    shown, _, end = ended.stdout.partition("===== what failed in up, ")
-    assert shown.index("TASK [fine]") < shown.index("scenario-name up") < shown.index("the disk is full") < shown.index("TASK [destroy]")
+    shown, _, end = ended.stdout.partition("===== errors in miniconda, ")
+    order = ("scenario-name miniconda", "the disk is full", "TASK [destroy]", "miniconda: FAILED (exit status 3)")
+    assert [shown.index(text) for text in order] == sorted(shown.index(text) for text in order)
     assert [text for text in ("the disk is full", "two of three", "a task that changes each time") if text not in end] == []
-    assert "TASK" not in end and "RETRYING" not in end and "what failed in preflight" not in ended.stdout
-    assert end.endswith("1 passed, 1 failed\n")
-    assert "TASK [destroy]" in (tool.parents[1] / "reports" / "molecule" / "up.log").read_text()
+    assert "TASK" not in end and "RETRYING" not in end and "errors in preflight" not in ended.stdout
+    assert end.endswith("3 passed, 1 failed\n")
+    assert "TASK [destroy]" in (tool.parents[1] / "reports" / "molecule" / "miniconda.log").read_text()
 
 
-def test_nothing_is_said_of_those_that_passed(tool: Path) -> None:
+def test_nothing_is_repeated_of_those_that_passed(tool: Path) -> None:
     ended = call(tool, "preflight")
-    assert (ended.returncode, "what failed" in ended.stdout) == (0, False)
+    assert (ended.returncode, "errors in" in ended.stdout, "TASK [fine] preflight" in ended.stdout) == (0, False, True)
     assert ended.stdout.endswith("1 passed, 0 failed\n")
+
+
+def test_two_run_at_a_time_and_their_output_goes_to_their_logs(tool: Path) -> None:
+    ended = call(tool, "--jobs", "2")
+    assert "TASK [fine]" not in ended.stdout
+    assert "TASK [fine] preflight" in (tool.parents[1] / "reports" / "molecule" / "preflight.log").read_text()
+    order = times(tool)
+    # The slow one starts first, others run beside it, and what needs its result waits.
+    assert sorted(order[:2]) == ["begin codetr_packages", "begin miniconda"]
+    assert order.index("end preflight") < order.index("end codetr_packages") < order.index("begin codetr_repo")
+
+
+def test_one_that_needs_the_slow_one_runs_without_it_when_asked_for_alone(tool: Path) -> None:
+    assert call(tool, "codetr_repo").returncode == 0
+    assert times(tool) == ["begin codetr_repo", "end codetr_repo"]
+
+
+def test_an_unknown_scenario_is_refused(tool: Path) -> None:
+    ended = call(tool, "nosuch")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "There is no scenario nosuch; choose from " in ended.stderr

@@ -206,6 +206,6 @@ def test_all_are_replaced_together_and_the_role_gets_them(made: dict[str, Any]) 
         for name, url in wheels.UPSTREAMS.items()
     ]
     assert upstreams.served(found, ["wheels"]) == ["wheels"]
-    settled = upstreams.settle(found, {"wheels": made})
-    assert all(each.stand_in for each in settled) and len(settled) == 3
-    assert {upstreams.stage(each) for each in settled} == {"packages"}
+    resolved = upstreams.resolve(found, {"wheels": made})
+    assert all(each.stand_in for each in resolved) and len(resolved) == 3
+    assert {upstreams.stage(each) for each in resolved} == {"packages"}

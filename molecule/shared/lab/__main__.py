@@ -60,6 +60,18 @@ def apt(_: argparse.Namespace) -> None:
         print(json.dumps(ubuntu.build(mirror.www(), lab_dir() / "keys", BASE_URL), indent=2))
 
 
+def prepared(options: argparse.Namespace) -> None:
+    """Print whether the image of a prepared host exists; with --from, make it of a host."""
+    from lab import network
+    from lab import prepared as image
+
+    if options.host:
+        with network.lock():
+            print(f"{image.keep(options.host)}: exists")
+    else:
+        print(f"{image.tag()}: {'exists' if image.exists() else 'missing'}")
+
+
 def create(options: argparse.Namespace) -> None:
     """Start hosts and wait until ssh answers."""
     from lab import hosts
@@ -85,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
     build = commands.add_parser("image", help=image.__doc__)
     build.add_argument("name", nargs="?", default=DEFAULT_IMAGE)
     build.set_defaults(action=image)
+    slow = commands.add_parser("prepared", help=prepared.__doc__)
+    slow.add_argument("--from", dest="host", metavar="HOST")
+    slow.set_defaults(action=prepared)
     start = commands.add_parser("up", help=up.__doc__)
     start.add_argument("--keep", action="store_true", help="do not try the upstreams again where that was done before")
     start.set_defaults(action=up)

@@ -7,7 +7,7 @@ import shlex
 import time
 from ipaddress import AddressValueError, IPv4Address
 
-from lab import access, images, kinds, network, podman
+from lab import access, caches, images, kinds, network, podman
 from lab.settings import COPIES, DEFAULT_IMAGE, DEFAULT_KIND, HOST_PREFIX, NETWORK, SUBNET, LabError, address
 from lab.shell import run
 
@@ -86,10 +86,10 @@ def create(
         remove(name)
         full = copy(copy_of, name) if copy_of else images.ensure(image + chosen_kind.suffix)
         kinds.raise_inotify()
-        podman.call(
-            "run", "--detach", "--name", container, "--hostname", name,
+        start(
+            "--name", container, "--hostname", name,
             "--label", podman.LABEL_ARGUMENT, "--label", f"{ADDRESS}={chosen}", "--label", f"{podman.IMAGE}={full}",
-            "--network", NETWORK, "--ip", str(chosen), *chosen_kind.arguments(full),
+            "--network", NETWORK, "--ip", str(chosen), *chosen_kind.arguments(name, full),
         )  # fmt: skip
         access.write({**taken, name: chosen})
     try:
@@ -97,6 +97,24 @@ def create(
     except LabError as error:
         raise LabError(f"{error}\nIt stays: see `podman logs {container}`, or look with `podman exec -it {container} bash`.") from error
     return f"{name}: created at {chosen} from {full}"
+
+
+def start(*arguments: str) -> None:
+    """Start a container.
+
+    Raises:
+        LabError: podman cannot; where an address is taken by a container that is gone, the message says how to free it.
+    """
+    try:
+        podman.call("run", "--detach", *arguments)
+    except LabError as error:
+        if network.TAKEN not in str(error):
+            raise
+        raise LabError(
+            f"{error}\nThat container was probably removed by `podman rm`, which left its address reserved; "
+            "remove hosts by `lab host destroy`. `make lab-down` frees the address unless podman has other containers; then remove those first, "
+            "or restart the machine."
+        ) from error
 
 
 def wait(name: str, seconds: float) -> None:
@@ -136,5 +154,6 @@ def destroy(name: str) -> bool:
 def remove(name: str) -> None:
     """Remove the container of the host called name, if there is one, and the copy that it was made from."""
     podman.call("rm", "--force", "--ignore", "--time", "0", HOST_PREFIX + name)
+    caches.collect(name)
     if podman.exists("image", f"{COPIES}:{name}"):
         podman.call("rmi", f"{COPIES}:{name}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import aptsources, podman
-from lab.settings import DEFAULT_IMAGE, IMAGE_PREFIX, RELEASES, UID, USER, LabError, lab_dir
+from lab.settings import DEFAULT_IMAGE, IMAGE_PREFIX, PREPARED, RELEASES, UID, USER, LabError, lab_dir
 from lab.shell import run
 
 PACKAGES = (
@@ -112,7 +112,17 @@ def tag(name: str) -> str:
 
 
 def ensure(name: str) -> str:
-    """Build the image called name unless it is there, and return its full name."""
+    """Build the image called name unless it exists, and return its full name.
+
+    Raises:
+        LabError: it is the image of a prepared host, which only roles can make, and it is missing.
+    """
+    if name == PREPARED:
+        from lab import prepared
+
+        if not prepared.exists():
+            raise LabError(f"There is no image {prepared.tag()}: a scenario makes it by molecule/shared/prepared.yml.")
+        return prepared.tag()
     full = tag(name)
     if podman.exists("image", full):
         return full

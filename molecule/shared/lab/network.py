@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import podman
+from lab import caches, podman
 from lab.settings import COPIES, GATEWAY, HOST_PREFIX, LABEL, NETWORK, SUBNET, LabError, lab_dir
 
 OWNER = f"{LABEL}.dir"
+# Where podman notes which addresses are taken, for all of its networks.
+LEASES = Path("/run/containers/networks/ipam.db")
+TAKEN = "is already allocated to container ID"
 
 
 @contextmanager
@@ -66,10 +69,18 @@ def ensure() -> None:
 
 
 def remove() -> None:
-    """Remove the lab's containers, the copies that were made of them, and its network."""
+    """Remove the lab's containers, the copies that were made of them, and its network.
+
+    A container that was removed by podman without the lab's settings has left its address reserved, and podman never frees it. Its list of
+    addresses is removed too where podman has no other container.
+    """
     for name in podman.containers():
         podman.call("rm", "--force", "--time", "0", name)
     for copy in podman.call("images", "--format", "{{.Repository}}:{{.Tag}}", COPIES).split():
         podman.call("rmi", copy)
+    for folder in caches.apt_folders():
+        caches.collect(folder.name)
     if podman.exists("network", NETWORK):
         podman.call("network", "rm", NETWORK)
+    if not podman.call("ps", "--all", "--quiet").strip():
+        LEASES.unlink(missing_ok=True)

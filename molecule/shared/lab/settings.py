@@ -28,14 +28,14 @@ DEFAULT_KIND = "container"
 IMAGE_PREFIX = "localhost/codetr-lab"
 # Images of hosts that were made from other hosts, tagged with their names.
 COPIES = f"{IMAGE_PREFIX}/copy"
+# The image of a host on which the slow stages are done.
+PREPARED = "prepared"
 
 NEEDED_BYTES = 12 * 1024**3
 
-# Folders of the lab that every host shares: (below the lab's folder, in the host, owner of it).
-CACHES = (
-    ("cache/apt", "/var/cache/apt/archives", 0),
-    ("cache/pip", "/var/cache/codetr-lab/pip", UID),
-)
+# Where the hosts have the lab's download caches.
+APT_CACHE = "/var/cache/apt/archives"
+PIP_CACHE = "/var/cache/codetr-lab/pip"
 
 # Hosts that always have the same address. Any other name gets one by address().
 ADDRESSES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import access, aptsources, hosts, images, mirror, network, python310, upstreams
-from lab.settings import BASE_URL, CACHES, DEFAULT_IMAGE, MIRROR_ADDRESS, SUBNET, lab_dir
+from lab.settings import BASE_URL, DEFAULT_IMAGE, MIRROR_ADDRESS, PIP_CACHE, SUBNET, lab_dir
 from lab.upstreams import Upstream
 
 # What upstreams.json says beyond the fields of Upstream.
@@ -20,7 +20,7 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"
 
 def environment() -> dict[str, str]:
     """Return the variables that all downloads on the hosts get: the shared cache of pip, this machine's proxies and certificates."""
-    found = {"PIP_CACHE_DIR": next(inside for below, inside, _ in CACHES if below == "cache/pip")}
+    found = {"PIP_CACHE_DIR": PIP_CACHE}
     found |= aptsources.proxies(f"{SUBNET},{MIRROR_ADDRESS}")
     if any(images.MACHINE_CERTIFICATES.glob("**/*.crt")):
         found |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
@@ -52,7 +52,7 @@ def up(*, keep: bool = False) -> list[Upstream]:
         served = upstreams.served(found)
         print(f"Served by the lab: {', '.join(served) or 'nothing'}.", flush=True)
         made = upstreams.build(served, mirror.www(), BASE_URL, python310.find() if served else None)
-        found = upstreams.settle((each for each in found if each.url), made)
+        found = upstreams.resolve((each for each in found if each.url), made)
         wheels = {"codetr_packages_wheel_cache": str(lab_dir() / "cache" / "wheels")}
         write_variables({**upstreams.merge(made), **wheels, "provision_environment": environment()})
         access.replace(lab_dir() / "upstreams.json", json.dumps([_entry(upstream) for upstream in found], indent=2) + "\n")

@@ -131,23 +131,23 @@ def served(found: Iterable[Upstream], modules: Iterable[str] = MODULES) -> list[
     return [module for module in modules if module in failing or (forced(module, os.environ) and load(module))]
 
 
-def settle(found: Iterable[Upstream], made: Mapping[str, Mapping[str, Any]]) -> list[Upstream]:
+def resolve(found: Iterable[Upstream], made: Mapping[str, Mapping[str, Any]]) -> list[Upstream]:
     """Return found corrected by what was made.
 
     A checkout that was named is no stand-in; an upstream that answers is replaced together with one that does not when one
     module makes both; and a module may make things that have no upstream.
     """
-    settled = []
+    resolved = []
     for each in found:
         stand_in = each.module in made and each.name in made[each.module]["stand_ins"]
         why = "answers, but is replaced together with what does not" if stand_in and not each.stand_in else each.why
-        settled.append(replace(each, stand_in=stand_in, why=why))
-    known = {each.name for each in settled}
+        resolved.append(replace(each, stand_in=stand_in, why=why))
+    known = {each.name for each in resolved}
     for module, result in made.items():
         decided = forced(module, os.environ)
         extra = [name for name in result["stand_ins"] if name not in known]
-        settled += [Upstream(name, "", module, True, decided is not None, decided or "made along with the others") for name in extra]
-    return settled
+        resolved += [Upstream(name, "", module, True, decided is not None, decided or "made along with the others") for name in extra]
+    return resolved
 
 
 def build(names: Iterable[str], www: Path, base_url: str, python310: Path | None) -> dict[str, dict[str, Any]]:
@@ -166,7 +166,7 @@ def build(names: Iterable[str], www: Path, base_url: str, python310: Path | None
 
 
 def merge(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the config that point at what was made.
+    """Return the options that point at what was made.
 
     Raises:
         LabError: two modules set the same record or option.
