@@ -22,9 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # It makes the image of a prepared host and compiles mmcv's wheel. Scenarios that need either wait for it, or they would do that work again.
 SLOW = "codetr_packages"
-AFTER_SLOW = ("codetr_repo", "default", "up", "matrix")
+AFTER_SLOW = ("codetr_repo", "default", "matrix")
 # Those that take longest start first, so that no core is idle at the end.
-FIRST = (SLOW, "nvidia_driver", "codetr_packages_cu113", "default", "codetr_datasets", "up")
+FIRST = (SLOW, "nvidia_driver", "codetr_packages_cu113", "default", "codetr_datasets")
 LONG = ("matrix", "nvidia_driver_long")
 OPT_IN = ("vm",)
 LOGS = ROOT / "reports" / "molecule"

@@ -112,8 +112,8 @@ def start(*arguments: str) -> None:
             raise
         raise LabError(
             f"{error}\nThat container was probably removed by `podman rm`, which left its address reserved; "
-            "remove hosts by `lab host destroy`. `make lab-down` frees the address unless podman has other containers; then remove those first, "
-            "or restart the machine."
+            "remove hosts by `lab host destroy`. `make lab-down` frees the address unless podman has other containers; "
+            "then remove those first, or restart the machine."
         ) from error
 
 
