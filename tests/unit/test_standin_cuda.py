@@ -47,7 +47,7 @@ def open_tmp(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--toolkit"], "--silent"),
         (["--silent"], "--toolkit only"),
@@ -56,10 +56,10 @@ def open_tmp(tmp_path: Path) -> Path:
         (["--silent", "--toolkit", "--tmpdir=/nonexistent"], "Ensure there is enough space in /nonexistent"),
     ],
 )
-def test_what_the_installer_refuses(runfile: Path, open_tmp: Path, options: list[str], said: str) -> None:
+def test_what_the_installer_refuses(runfile: Path, open_tmp: Path, options: list[str], message: str) -> None:
     done = run(runfile, *options, f"--installpath={open_tmp}/cuda")
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (open_tmp / "cuda").exists()
 
 
@@ -69,14 +69,14 @@ def test_a_toolkit_that_the_probe_reads(runfile: Path, open_tmp: Path) -> None:
     options = ["--silent", "--override", "--toolkit", f"--installpath={path}", f"--tmpdir={open_tmp}", "--no-man-page"]
     try:
         assert run(runfile, *options).returncode == 0
-        said = subprocess.run([str(path / "bin" / "nvcc"), "--version"], capture_output=True, text=True, check=True).stdout
+        version = subprocess.run([str(path / "bin" / "nvcc"), "--version"], capture_output=True, text=True, check=True).stdout
         # What the first left is what the second dies of.
         again = run(runfile, *options)
     finally:
         LOG.unlink(missing_ok=True)
     assert (again.returncode, again.stderr.strip()) == (139, "Segmentation fault")
-    assert "Cuda compilation tools, release 11.4, V11.4.152" in said
-    assert "stand-in" in said
+    assert "Cuda compilation tools, release 11.4, V11.4.152" in version
+    assert "stand-in" in version
     (found,) = toolkit.toolkits(Host(), str(open_tmp))
     assert (found["version"], found["minor"], found["nvcc"], found["marker"]) == ("11.4.4", "11.4", True, None)
     assert (path / "lib64" / "STAND-IN").is_file()

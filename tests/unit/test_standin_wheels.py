@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import email
 import hashlib
-import json
 import subprocess
 import threading
 import zipfile
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 from lab import python310, upstreams
-from lab.standins import shims, wheels
+from lab.standins import wheels
 
 NAMES = {
     "torch-1.11.0-cu113-cp310": "torch-1.11.0+cu113-cp310-cp310-linux_x86_64.whl",
@@ -58,15 +57,6 @@ def test_records_are_the_roles_and_name_the_real_files(made: dict[str, Any], www
         assert (record["size"], record["stand_in"]) == (path.stat().st_size, True)
 
 
-def test_the_upstreams_are_the_real_addresses() -> None:
-    assert wheels.UPSTREAMS == {
-        "torch-1.11.0-cu113-cp310": "https://download.pytorch.org/whl/cu113/torch-1.11.0%2Bcu113-cp310-cp310-linux_x86_64.whl",
-        "torchvision-0.12.0-cu113-cp310": "https://download.pytorch.org/whl/cu113/torchvision-0.12.0%2Bcu113-cp310-cp310-linux_x86_64.whl",
-        "mmcv-full-1.6.0-cu113-torch1.11-cp310": "https://download.openmmlab.com/mmcv/dist/cu113/torch1.11.0/"
-        "mmcv_full-1.6.0-cp310-cp310-manylinux1_x86_64.whl",
-    }
-
-
 def test_the_same_bytes_come_out_twice_and_the_second_call_builds_nothing(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,16 +64,6 @@ def test_the_same_bytes_come_out_twice_and_the_second_call_builds_nothing(
     assert wheels.build(tmp_path / "www", base_url) == made
     monkeypatch.setattr(wheels, "wheel", lambda shim: pytest.fail("built again"))
     assert wheels.build(tmp_path / "www", base_url) == made
-
-
-def test_a_change_of_what_they_hold_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = wheels.build(tmp_path / "www", "http://lab")
-    monkeypatch.setattr(shims, "PAYLOAD", tmp_path / "payload")
-    for folder in shims.CUDA113:
-        (tmp_path / "payload" / folder / folder).mkdir(parents=True)
-        (tmp_path / "payload" / folder / folder / "__init__.py").write_text("# other\n")
-    after = wheels.build(tmp_path / "www", "http://lab")
-    assert all(after["artifacts"][name]["sha256"] != record["sha256"] for name, record in before["artifacts"].items())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,34 +111,14 @@ def python(prefix: Path, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(prefix / "bin" / "python"), "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_pip_lists_them_with_the_real_versions(env: Path) -> None:
-    listed = {row["name"]: row["version"] for row in json.loads(pip(env, "list", "--format", "json").stdout)}
-    assert (listed["torch"], listed["torchvision"], listed["mmcv-full"]) == ("1.11.0+cu113", "0.12.0+cu113", "1.6.0")
-
-
-def test_pip_misses_what_the_real_ones_need_and_nothing_else(env: Path) -> None:
-    missing = {tuple(line.replace(",", "").split()[i] for i in (0, 3)) for line in pip(env, "check").stdout.splitlines()}
-    assert missing == {
-        ("torch", "typing-extensions"),
-        *(("torchvision", name) for name in ("typing-extensions", "numpy", "requests", "pillow")),
-        *(("mmcv-full", name) for name in ("addict", "numpy", "packaging", "pillow", "pyyaml", "yapf", "opencv-python")),
-    }
-
-
 def test_they_import_and_tell_the_real_versions(env: Path) -> None:
-    told = python(
+    found = python(
         env,
         "import torch, torchvision, mmcv, mmcv.ops, mmcv._ext\n"
         "print(torch.__version__, torch.version.cuda, torch.cuda.is_available(), torch.cuda.device_count())\n"
         "print(torchvision.__version__, mmcv.__version__)",
     )
-    assert told.stdout == "1.11.0+cu113 11.3 False 0\n0.12.0+cu113 1.6.0\n", told.stderr
-
-
-@pytest.mark.parametrize("module", ["torch", "torchvision", "mmcv", "mmcv.ops", "mmcv._ext"])
-def test_each_says_that_it_is_a_stand_in(env: Path, module: str) -> None:
-    told = python(env, f"import {module} as it; print(it.__doc__)")
-    assert told.stdout.startswith("STAND-IN for ") and told.stdout.endswith(f"{SAYS}\n")
+    assert found.stdout == "1.11.0+cu113 11.3 False 0\n0.12.0+cu113 1.6.0\n", found.stderr
 
 
 @pytest.mark.parametrize(
@@ -174,8 +134,8 @@ def test_each_says_that_it_is_a_stand_in(env: Path, module: str) -> None:
     ],
 )
 def test_they_compute_nothing(env: Path, code: str, error: str) -> None:
-    told = python(env, code)
-    assert told.returncode == 1 and error in told.stderr
+    found = python(env, code)
+    assert found.returncode == 1 and error in found.stderr
 
 
 def test_a_setup_py_that_imports_torch_installs(env: Path, tmp_path: Path) -> None:
@@ -186,18 +146,6 @@ def test_a_setup_py_that_imports_torch_installs(env: Path, tmp_path: Path) -> No
     )
     done = pip(env, "install", "--no-deps", "--no-index", "--no-build-isolation", "--editable", str(tmp_path))
     assert done.returncode == 0, done.stderr
-
-
-def test_another_hash_is_refused(made: dict[str, Any], env: Path, tmp_path: Path) -> None:
-    url = made["artifacts"]["torch-1.11.0-cu113-cp310"]["urls"][0]
-    (tmp_path / "lock.txt").write_text(f"torch @ {url} --hash=sha256:{'0' * 64}\n")
-    done = pip(env, "install", "--no-deps", "--require-hashes", "--force-reinstall", "--requirement", str(tmp_path / "lock.txt"))
-    assert done.returncode == 1 and "DO NOT MATCH THE HASHES" in done.stderr
-
-
-def test_pip_uninstalls_all_of_one(env: Path) -> None:
-    assert pip(env, "uninstall", "--yes", "mmcv-full").returncode == 0
-    assert not list((env / "lib" / "python3.10" / "site-packages").glob("mmcv*"))
 
 
 def test_all_are_replaced_together_and_the_role_gets_them(made: dict[str, Any]) -> None:
