@@ -1,4 +1,4 @@
-"""What the tests of all scenarios know of the lab."""
+"""Fixtures about the lab for the tests of all scenarios."""
 
 from __future__ import annotations
 

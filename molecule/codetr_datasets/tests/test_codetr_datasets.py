@@ -40,10 +40,10 @@ def load(host: Host, path: str) -> dict[str, Any]:
 
 def test_images_are_as_many_as_asked_for(host: Host, root: str, whole: bool, records: dict[str, Any]) -> None:
     for name in ("train2017", "val2017"):
-        there = host.file(f"{root}/coco/{name}").listdir()
-        assert len(there) == (records[f"coco-{name}"]["counts"]["images"] if whole else SUBSET)
-        assert all(picture.endswith(".jpg") for picture in there)
-        assert host.file(f"{root}/coco/{name}/{there[0]}").content[:2] == b"\xff\xd8"
+        images = host.file(f"{root}/coco/{name}").listdir()
+        assert len(images) == (records[f"coco-{name}"]["counts"]["images"] if whole else SUBSET)
+        assert all(image.endswith(".jpg") for image in images)
+        assert host.file(f"{root}/coco/{name}/{images[0]}").content[:2] == b"\xff\xd8"
 
 
 def test_annotations_name_the_images_that_are_there(host: Host, root: str, whole: bool, records: dict[str, Any]) -> None:
@@ -77,19 +77,19 @@ def test_archives_stay_only_where_asked(host: Host, root: str, whole: bool) -> N
 
 def test_a_copy_of_somebody_elses_is_linked_to_and_left(host: Host, root: str, linked: bool) -> None:
     for name in ("coco/train2017", "coco/val2017", "coco/annotations/instances_val2017.json", "lvis_v1/annotations/lvis_v1_val.json"):
-        there = host.file(f"{root}/{name}")
-        assert there.is_symlink == linked
+        found = host.file(f"{root}/{name}")
+        assert found.is_symlink == linked
         if linked:
-            assert there.linked_to == f"{SHARED}/{name if not name.startswith('lvis') else 'lvis_v1/lvis_v1_val.json'}"
+            assert found.linked_to == f"{SHARED}/{name if not name.startswith('lvis') else 'lvis_v1/lvis_v1_val.json'}"
     if linked:
         assert host.check_output(f"find {SHARED} -cnewer {SHARED}.as-it-was | wc -l") == "0"
 
 
 def test_the_summary_has_samples_of_both_data_sets(host: Host, root: str) -> None:
-    told = load(host, f"{root}/.codetr/summary.json")
-    assert {check["name"]: check["status"] for check in told["checks"]}["decoding"] == "ok"
-    assert {sample["set"] for sample in told["samples"]} == {"coco", "lvis"}
-    for sample in told["samples"]:
+    summary = load(host, f"{root}/.codetr/summary.json")
+    assert {check["name"]: check["status"] for check in summary["checks"]}["decoding"] == "ok"
+    assert {sample["set"] for sample in summary["samples"]} == {"coco", "lvis"}
+    for sample in summary["samples"]:
         assert host.file(f"{root}/.codetr/samples/{sample['file']}").content[:2] == b"\xff\xd8"
 
 

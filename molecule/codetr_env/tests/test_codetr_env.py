@@ -1,4 +1,4 @@
-"""The environments by their own word: what runs in them, whose they are, and what was left alone."""
+"""The environments themselves: what runs in them, who owns them, and what is unchanged."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MADE = [f"{CONDA}/envs/codetr", f"{CONDA}/envs/half", "/srv/venv/envs/codetr"]
 
 @pytest.mark.parametrize("prefix", MADE)
 def test_the_interpreter_is_the_stacks_and_lives_in_its_prefix(host: Host, prefix: str) -> None:
-    said = host.check_output(f"{prefix}/bin/python -c 'import sys; print(*sys.version_info[:2], sys.prefix)'")
-    assert said == f"3 10 {prefix}"
+    found = host.check_output(f"{prefix}/bin/python -c 'import sys; print(*sys.version_info[:2], sys.prefix)'")
+    assert found == f"3 10 {prefix}"
 
 
 @pytest.mark.parametrize("prefix", MADE)

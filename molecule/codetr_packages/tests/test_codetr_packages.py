@@ -36,8 +36,8 @@ def test_pip_lists_the_lock_and_mmcv_and_the_users_own(host: Host) -> None:
 
 
 def test_torch_and_mmcv_are_the_guides(host: Host) -> None:
-    said = host.check_output(f"{PYTHON} -c 'import torch, mmcv; print(torch.__version__.split(\"+\")[0], mmcv.__version__)'")
-    assert said == "1.11.0 1.6.0"
+    versions = host.check_output(f"{PYTHON} -c 'import torch, mmcv; print(torch.__version__.split(\"+\")[0], mmcv.__version__)'")
+    assert versions == "1.11.0 1.6.0"
 
 
 def test_compiled_ops_compute(host: Host) -> None:

@@ -33,10 +33,10 @@ def test_the_guides_check_lines(host: Host, line: str) -> None:
 def test_every_package_is_the_locks(host: Host) -> None:
     lock = "cu113-conda-py310" if "conda" in name_of(host) else "cu113-py310"
     wanted = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "stacks" / "locks" / f"{lock}.txt").read_text(), re.M))
-    told = json.loads(host.check_output(f"{PYTHON} -m pip list --disable-pip-version-check --format json"))
-    listed = {each["name"].lower(): each["version"] for each in told}
-    have = {name.replace("_", "-"): version for name, version in listed.items()}
-    assert {name: have.get(name) for name in wanted} == wanted
+    packages = json.loads(host.check_output(f"{PYTHON} -m pip list --disable-pip-version-check --format json"))
+    listed = {each["name"].lower(): each["version"] for each in packages}
+    installed = {name.replace("_", "-"): version for name, version in listed.items()}
+    assert {name: installed.get(name) for name in wanted} == wanted
     assert ("torch" in wanted) is ("conda" not in name_of(host))
 
 

@@ -1,4 +1,4 @@
-"""conda as it runs on the host, whose it is, and that it told no shell but the one that asked."""
+"""conda as it runs on the host, its owner, and which shells load it."""
 
 from __future__ import annotations
 

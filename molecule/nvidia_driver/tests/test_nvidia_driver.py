@@ -14,16 +14,16 @@ LIBRARY = "import ctypes; v = ctypes.c_int(); print(ctypes.CDLL('libcuda.so.1').
 
 @pytest.fixture(scope="module")
 def kernel(host: Host) -> str:
-    """The packaged kernel whose headers came with the driver; the one that runs is the machine's beneath."""
+    """The packaged kernel whose headers came with the driver; the running one belongs to the container host."""
     (name,) = [name for name in host.file("/lib/modules").listdir() if name != host.check_output("uname -r")]
     return str(name)
 
 
 def test_the_module_was_compiled_for_the_packaged_kernel(host: Host, kernel: str) -> None:
     with host.sudo():
-        told = host.check_output(f"/sbin/modinfo -k {kernel} nvidia-tesla-470")
-    assert re.search(rf"^version: +{VERSION}$", told, re.M)
-    assert re.search(rf"^vermagic: +{re.escape(kernel)} ", told, re.M)
+        output = host.check_output(f"/sbin/modinfo -k {kernel} nvidia-tesla-470")
+    assert re.search(rf"^version: +{VERSION}$", output, re.M)
+    assert re.search(rf"^vermagic: +{re.escape(kernel)} ", output, re.M)
 
 
 def test_dkms_says_the_same(host: Host, kernel: str) -> None:

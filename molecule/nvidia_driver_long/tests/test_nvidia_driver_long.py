@@ -13,7 +13,7 @@ LIBRARY = "import ctypes; v = ctypes.c_int(); print(ctypes.CDLL('libcuda.so.1').
 
 @pytest.fixture
 def kernels(host: Host) -> list[str]:
-    """The kernels with headers; the one that runs is the machine's beneath."""
+    """The kernels with headers; the running one belongs to the container host."""
     found = [name for name in host.file("/lib/modules").listdir() if name != host.check_output("uname -r")]
     expected = 2 if host.backend.get_pytest_id().endswith("two-kernels") else 1
     assert len(found) == expected
@@ -22,15 +22,15 @@ def kernels(host: Host) -> list[str]:
 
 def test_each_kernel_has_its_module(host: Host, kernels: list[str]) -> None:
     for kernel in kernels:
-        told = host.check_output(f"sudo /sbin/modinfo -k {kernel} nvidia-tesla-470")
-        assert re.search(rf"^version: +{VERSION}$", told, re.M)
-        assert re.search(rf"^vermagic: +{re.escape(kernel)} ", told, re.M)
+        output = host.check_output(f"sudo /sbin/modinfo -k {kernel} nvidia-tesla-470")
+        assert re.search(rf"^version: +{VERSION}$", output, re.M)
+        assert re.search(rf"^vermagic: +{re.escape(kernel)} ", output, re.M)
 
 
 def test_dkms_says_the_same(host: Host, kernels: list[str]) -> None:
-    told = host.check_output("sudo /usr/sbin/dkms status")
+    output = host.check_output("sudo /usr/sbin/dkms status")
     for kernel in kernels:
-        assert re.search(rf"^nvidia-tesla-470(?:/|, ){VERSION}, {re.escape(kernel)}, x86_64: installed", told, re.M), told
+        assert re.search(rf"^nvidia-tesla-470(?:/|, ){VERSION}, {re.escape(kernel)}, x86_64: installed", output, re.M), output
 
 
 def test_the_library_answers_without_a_gpu(host: Host) -> None:

@@ -14,9 +14,9 @@ def test_the_signed_modules_of_the_kernel_were_chosen(host: Host) -> None:
     assert host.package("linux-modules-nvidia-470-server-aws").is_installed
     assert not host.package("nvidia-dkms-470-server").is_installed
     with host.sudo():
-        told = host.check_output(f"/sbin/modinfo -k {KERNEL} nvidia")
-    assert "470.256.02" in told
-    assert "signer:" in told
+        output = host.check_output(f"/sbin/modinfo -k {KERNEL} nvidia")
+    assert "470.256.02" in output
+    assert "signer:" in output
 
 
 def test_no_compiler_came_along(host: Host) -> None:

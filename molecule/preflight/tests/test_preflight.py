@@ -14,7 +14,7 @@ PREFIX = "/opt/codetr"
 def _bare_is_left_alone(host: Host, request: pytest.FixtureRequest) -> None:
     bare = host.backend.get_hostname() == "preflight-bare"
     if bare != (request.function.__name__ == "test_a_host_without_python_is_left_as_it_was"):
-        pytest.skip("says something about the other host")
+        pytest.skip("the test is about the other host")
 
 
 @pytest.mark.parametrize("folder", ["", "/receipts", "/cache", "/log"])

@@ -1,4 +1,4 @@
-"""Fake hardware of codetr-provision's lab: which kernel a host says it runs. The real one belongs to the machine beneath.
+"""Fake hardware of codetr-provision's lab: the kernel release that a host reports. The running kernel belongs to the container host.
 
 Python's start reads it, by lab_kernel.pth beside it.
 """
@@ -10,10 +10,10 @@ _real = os.uname
 
 
 def uname():
-    """What os.uname says, with the release that /etc/lab-kernel names."""
-    told = list(_real())
-    told[2] = Path("/etc/lab-kernel").read_text().strip()
-    return os.uname_result(told)
+    """Return os.uname's fields with the release in /etc/lab-kernel."""
+    fields = list(_real())
+    fields[2] = Path("/etc/lab-kernel").read_text().strip()
+    return os.uname_result(fields)
 
 
 os.uname = uname

@@ -10,7 +10,7 @@ from lab.settings import DEFAULT_IMAGE, DEFAULT_KIND, LabError
 
 
 def doctor(_: argparse.Namespace) -> None:
-    """Say everything that keeps the lab from working on this machine."""
+    """List everything that keeps the lab from working on this machine."""
     from lab import doctor as checks
 
     problems = checks.problems()
@@ -22,7 +22,7 @@ def doctor(_: argparse.Namespace) -> None:
 
 
 def tools(_: argparse.Namespace) -> None:
-    """Install the programs that the lab needs, or say how."""
+    """Install the programs that the lab needs, or print how."""
     from lab import tools as packages
 
     installed = packages.install()
@@ -30,7 +30,7 @@ def tools(_: argparse.Namespace) -> None:
 
 
 def image(options: argparse.Namespace) -> None:
-    """Build a host image, unless it is there."""
+    """Build a host image unless it exists."""
     from lab import images
 
     print(images.ensure(options.name))
@@ -85,7 +85,7 @@ def destroy(options: argparse.Namespace) -> None:
     from lab import hosts
 
     for name in options.names:
-        print(f"{name}: {'removed' if hosts.destroy(name) else 'was not there'}")
+        print(f"{name}: {'removed' if hosts.destroy(name) else 'does not exist'}")
 
 
 def parser() -> argparse.ArgumentParser:

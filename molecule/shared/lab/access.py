@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import images
 from lab.settings import USER, lab_dir
 
-# A host that was made anew has the same address and may have another key; a connection kept open to the old one must die soon.
+# A rebuilt host has the same address and may have another key; a connection to the old one must end soon.
 SSH_COMMON = """\
 Host *
   User {user}
@@ -26,7 +26,7 @@ Host *
 
 
 def ssh_config_path() -> Path:
-    """Return where ssh's configuration for the hosts lies."""
+    """Return the path of ssh's configuration for the hosts."""
     return lab_dir() / "ssh_config"
 
 

@@ -1,4 +1,4 @@
-"""What this machine's apt and pip are told, so that the lab's hosts get the same: the archive, proxies, package indexes."""
+"""The settings of this machine's apt and pip, for the lab's hosts: the archive, proxies, package indexes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ DEFAULT_STORAGE = Path("/var/lib/containers")
 
 
 def problems() -> list[str]:
-    """Return a sentence for everything that keeps the lab from working here; an empty list where nothing does."""
+    """Return a sentence for each reason why the lab cannot work on this machine."""
     found = machine()
     # With root on Debian the next step installs them; elsewhere the sentence is all that helps.
     if found:
@@ -80,7 +80,7 @@ def python() -> list[str]:
     chosen = os.environ.get(python310.VARIABLE)
     if chosen:
         return [f"{python310.VARIABLE} is {chosen}, which does not run as a complete CPython 3.10: correct it or unset it."]
-    reasons = [upstreams.knock(url) for _, url in upstreams.declared("conda")] or ["is not known here"]
+    reasons = [upstreams.knock(url) for _, url in upstreams.declared("conda")] or ["is unknown"]
     if not any(reasons):
         return []
     return [

@@ -46,7 +46,7 @@ def copy(source: str, name: str) -> str:
     """Keep the state of the host called source as the image of the host called name, and return the image's full name.
 
     Raises:
-        LabError: there is no such host, or it is of a kind whose disk podman does not see.
+        LabError: no such host exists, or podman does not see the disk of its kind.
     """
     entry = podman.containers().get(HOST_PREFIX + source)
     if entry is None or entry["Labels"].get(podman.IMAGE) != entry["Image"]:
@@ -69,7 +69,7 @@ def create(
         copy_of: another host, to start from its present state and not from an image.
 
     Returns:
-        A line that says what was done. It starts with "name: created" only where a host was made.
+        A line with the result. It starts with "name: created" only when a host was made.
     """
     if not NAME.fullmatch(name):
         raise LabError(f"{name!r} is no host name: use lower-case letters, digits and dashes.")
@@ -82,7 +82,7 @@ def create(
             return f"{name}: runs at {taken[name]}"
         chosen = choose_address(name, address, taken)
         container = HOST_PREFIX + name
-        # One that stopped, or never started, is no use: a host's state is what the run under test made of it.
+        # A stopped container cannot be used: the state of a host is the result of one run.
         remove(name)
         full = copy(copy_of, name) if copy_of else images.ensure(image + chosen_kind.suffix)
         kinds.raise_inotify()

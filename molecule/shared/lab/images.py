@@ -16,7 +16,7 @@ PACKAGES = (
     "systemd-sysv", "dbus", "openssh-server", "python3", "sudo", "ca-certificates", "iproute2", "procps",
 )
 MACHINE_CERTIFICATES = Path("/usr/local/share/ca-certificates")
-# Units that only a machine with hardware of its own can run.
+# Units that run only on a machine with its own hardware.
 MASKED = ("systemd-udevd.service", "systemd-modules-load.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
           "getty.target", "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-firstboot.service")  # fmt: skip
 MASKED_IN_VM = ("apt-daily.timer", "apt-daily-upgrade.timer", "systemd-firstboot.service", "systemd-networkd-wait-online.service")
@@ -32,7 +32,7 @@ class Variant:
 
 
 APT_INSTALL = "apt-get update -q && apt-get install -qy --no-install-recommends"
-# What a machine of its own has and a container lacks: kernel, devices, network.
+# A virtual machine has what a container lacks: kernel, devices, network.
 VM = f"""\
 systemctl unmask {' '.join(MASKED)}
 systemctl mask {' '.join(MASKED_IN_VM)}
@@ -58,7 +58,7 @@ def names() -> list[str]:
 
 
 def key_pair() -> Path:
-    """Return the private key for the hosts, made on the first call; its public half lies beside it."""
+    """Return the private key for the hosts, made on the first call; its public half is beside it."""
     private = lab_dir() / "id_ed25519"
     if not private.exists():
         private.parent.mkdir(parents=True, exist_ok=True)
@@ -97,10 +97,10 @@ def setup_script() -> str:
 
 
 def tag(name: str) -> str:
-    """Return the full name of an image; the tag is a hash of all that it is made from.
+    """Return the full name of an image; its tag is a hash of its inputs.
 
     Raises:
-        LabError: there is no image of that name.
+        LabError: no image has that name.
     """
     if name in RELEASES:
         inputs = repr((PACKAGES, sorted(overlay(RELEASES[name]).items()), setup_script()))

@@ -73,5 +73,5 @@ def find(name: str) -> Kind:
         LabError: there is none.
     """
     if name not in KINDS:
-        raise LabError(f"There is no kind of host {name!r}: choose one of {', '.join(KINDS)}.")
+        raise LabError(f"Unknown kind of host {name!r}: choose one of {', '.join(KINDS)}.")
     return KINDS[name]

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab import access, images, network, podman
 from lab.settings import BASE_URL, MIRROR, MIRROR_ADDRESS, NETWORK, LabError, lab_dir
 
-# Workers run as root because the files belong to whoever runs the lab; all that the container sees of the machine is read-only.
+# Workers run as root because the files belong to the user of the lab; the container sees them read-only.
 CONFIGURATION = """\
 user root;
 worker_processes 2;
@@ -69,11 +69,11 @@ def wait(seconds: float = START_SECONDS) -> None:
     while True:
         try:
             with opener.open(f"{BASE_URL}/.token", timeout=2) as answer:
-                said = answer.read().decode()
+                answered = answer.read().decode()
             reason = "it serves another folder"
         except (OSError, urllib.error.URLError) as error:
-            said, reason = "", str(error)
-        if said == token:
+            answered, reason = "", str(error)
+        if answered == token:
             return
         if time.monotonic() > deadline:
             raise LabError(f"The mirror at {BASE_URL} does not serve {www()}: {reason}. See `podman logs {MIRROR}`.")

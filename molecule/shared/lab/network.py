@@ -18,7 +18,7 @@ TAKEN = "is already allocated to container ID"
 
 @contextmanager
 def lock() -> Iterator[None]:
-    """Hold the lab of this folder for one command at a time: scenarios may run side by side."""
+    """Let one command at a time change the lab of this folder: scenarios run side by side."""
     path = lab_dir() / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
@@ -39,9 +39,9 @@ def hosts() -> list[str]:
 
 
 def refuse_foreign() -> None:
-    """Stop where another checkout's hosts run: ours would have the same names and addresses.
+    """Fail when another checkout's hosts run: ours would have the same names and addresses.
 
-    A lab with no host, only its mirror, is at nobody's service; `ensure` takes its place.
+    A lab with a mirror and no hosts is not in use; `ensure` replaces it.
 
     Raises:
         LabError: hosts of another checkout run, and its folder still exists.
@@ -55,7 +55,7 @@ def refuse_foreign() -> None:
 
 
 def ensure() -> None:
-    """Make the network unless it is there; one that a deleted checkout left behind, or that no host is in, is replaced."""
+    """Make the network unless it exists; one of a deleted checkout, or without hosts, is replaced."""
     refuse_foreign()
     current = owner()
     if current == lab_dir():

@@ -50,7 +50,7 @@ def exists(kind: str, name: str) -> bool:
 
 
 def inspect(kind: str, name: str) -> dict[str, Any]:
-    """Return what podman knows about an object."""
+    """Return podman's description of an object."""
     found: dict[str, Any] = json.loads(call(kind, "inspect", name))[0]
     return found
 

@@ -33,11 +33,11 @@ PREPARED = "prepared"
 
 NEEDED_BYTES = 12 * 1024**3
 
-# Where the hosts have the lab's download caches.
+# Paths of the download caches on the hosts.
 APT_CACHE = "/var/cache/apt/archives"
 PIP_CACHE = "/var/cache/codetr-lab/pip"
 
-# Hosts that always have the same address. Any other name gets one by address().
+# Hosts with a fixed address. Any other name gets one from address().
 ADDRESSES = {
     "demo": 10,
     "matrix-podman": 31,
@@ -57,7 +57,7 @@ LAST_FREE = 254
 
 
 class LabError(Exception):
-    """The lab cannot go on; the message is a sentence that says what to do."""
+    """The lab cannot continue; the message says what to do."""
 
 
 def repository() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ from lab import access, aptsources, hosts, images, mirror, network, python310, u
 from lab.settings import BASE_URL, DEFAULT_IMAGE, MIRROR_ADDRESS, PIP_CACHE, SUBNET, lab_dir
 from lab.upstreams import Upstream
 
-# What upstreams.json says beyond the fields of Upstream.
+# Fields of upstreams.json that Upstream does not have.
 DERIVED = ("kind", "stage")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-# What each program calls the same thing: a Python that brings certificates of its own does not look where the system keeps them.
+# The variable of each program: a Python with its own certificates does not look for those of the system.
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that all downloads on the hosts get: the shared cache of pip, this machine's proxies and certificates."""
+    """Return the variables for all downloads on the hosts: the shared cache of pip, this machine's proxies and certificates."""
     found = {"PIP_CACHE_DIR": PIP_CACHE}
     found |= aptsources.proxies(f"{SUBNET},{MIRROR_ADDRESS}")
     if any(images.MACHINE_CERTIFICATES.glob("**/*.crt")):
@@ -28,7 +29,7 @@ def environment() -> dict[str, str]:
 
 
 def earlier() -> list[Upstream] | None:
-    """Return what the last `lab up` decided, or None where there was none or it no longer fits."""
+    """Return what the last `lab up` decided, or None where it no longer fits or there was none."""
     path = lab_dir() / "upstreams.json"
     try:
         found = [Upstream(**{key: entry[key] for key in entry if key not in DERIVED}) for entry in json.loads(path.read_text())]
@@ -46,12 +47,14 @@ def up(*, keep: bool = False) -> list[Upstream]:
     """
     with network.lock():
         network.refuse_foreign()
-        images.ensure(DEFAULT_IMAGE)
-        mirror.ensure()
-        found = (earlier() if keep else None) or upstreams.survey()
-        served = upstreams.served(found)
-        print(f"Served by the lab: {', '.join(served) or 'nothing'}.", flush=True)
-        made = upstreams.build(served, mirror.www(), BASE_URL, python310.find() if served else None)
+        # The image takes as long as the stand-ins, and neither needs the other.
+        with ThreadPoolExecutor() as pool:
+            started = pool.submit(start_mirror)
+            found = (earlier() if keep else None) or upstreams.survey()
+            served = upstreams.served(found)
+            print(f"Served by the lab: {', '.join(served) or 'nothing'}.", flush=True)
+            made = upstreams.build(served, mirror.www(), BASE_URL, python310.find() if served else None)
+            started.result()
         found = upstreams.resolve((each for each in found if each.url), made)
         wheels = {"codetr_packages_wheel_cache": str(lab_dir() / "cache" / "wheels")}
         write_variables({**upstreams.merge(made), **wheels, "provision_environment": environment()})
@@ -63,8 +66,14 @@ def up(*, keep: bool = False) -> list[Upstream]:
     return found
 
 
+def start_mirror() -> None:
+    """Build the images that every run needs and start the mirror."""
+    images.ensure(DEFAULT_IMAGE)
+    mirror.ensure()
+
+
 def _entry(upstream: Upstream) -> dict[str, Any]:
-    """What upstreams.json says of one; `kind` is the word that the report shows, `stage` the role's that takes it."""
+    """Return an upstream as in upstreams.json; the report shows `kind`, and `stage` is the one that uses it."""
     return {**asdict(upstream), "kind": "stand-in" if upstream.stand_in else "real", "stage": upstreams.stage(upstream)}
 
 

@@ -33,7 +33,7 @@ TOOLS = (
     Tool("gpg", "gpg", "signs the apt repositories that the mirror serves"),
     Tool("gpgconf", "gpgconf", "ends the agent that gpg starts"),
     Tool("gpg-agent", "gpg-agent", "keeps the keys while gpg signs"),
-    Tool("aria2c", "aria2", "downloads, here and in the tests"),
+    Tool("aria2c", "aria2", "downloads, in the lab and in the tests"),
     Tool("nginx", "nginx-light", "serves the downloads of the tests"),
 )
 

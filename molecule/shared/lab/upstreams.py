@@ -30,7 +30,7 @@ STAGES = {"pytorch": "packages"}
 # What the lab always makes itself, and why.
 OWN = {
     "data": "the lab's data is always its own small set",
-    "nvidia": "the lab's hosts have no GPU, so what is to drive one is always the lab's own",
+    "nvidia": "the lab's hosts have no GPU, so their driver is always the lab's own",
 }
 SECONDS = 4.0
 FORCE = "CODETR_LAB_FORCE_STANDINS"

@@ -25,9 +25,9 @@ def test_it_sees_a_tesla_t4(host: Host) -> None:
 
 
 def test_the_module_is_the_running_kernels_and_accepted_by_it(host: Host) -> None:
-    told = host.check_output("sudo /sbin/modinfo nvidia-tesla-470")
-    assert re.search(rf"^version: +{VERSION}$", told, re.M)
-    assert re.search(rf"^vermagic: +{re.escape(host.check_output('uname -r'))} ", told, re.M)
+    output = host.check_output("sudo /sbin/modinfo nvidia-tesla-470")
+    assert re.search(rf"^version: +{VERSION}$", output, re.M)
+    assert re.search(rf"^vermagic: +{re.escape(host.check_output('uname -r'))} ", output, re.M)
     tried = host.run("sudo /sbin/modprobe nvidia")
     assert tried.rc != 0
     assert "No such device" in tried.stderr

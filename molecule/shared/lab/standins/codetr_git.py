@@ -35,10 +35,10 @@ def commit_tree(tree: Path, bare: Path, message: str) -> str:
     """Make ``bare`` a repository with one commit, which holds all files of ``tree``. Return the commit id."""
     work = _fresh(bare)
     git("init", "--quiet", "--bare", "--initial-branch=main", str(work), environment=_FIXED)
-    there = ("--git-dir", str(work), "--work-tree", str(tree))
-    git(*there, "-c", "core.autocrlf=false", "add", "--all", "--force", ".", environment=_FIXED)
-    git(*there, "commit", "--quiet", "--message", message, environment=_FIXED)
-    git(*there, "repack", "-a", "-d", "-q", environment=_FIXED)
+    at = ("--git-dir", str(work), "--work-tree", str(tree))
+    git(*at, "-c", "core.autocrlf=false", "add", "--all", "--force", ".", environment=_FIXED)
+    git(*at, "commit", "--quiet", "--message", message, environment=_FIXED)
+    git(*at, "repack", "-a", "-d", "-q", environment=_FIXED)
     return _serve(work, bare, "HEAD")
 
 
@@ -68,9 +68,9 @@ def _fresh(bare: Path) -> Path:
 
 
 def _serve(work: Path, bare: Path, revision: str) -> str:
-    there = ("--git-dir", str(work))
-    commit = git(*there, "rev-parse", "--verify", f"{revision}^{{commit}}")
-    git(*there, "update-server-info")
+    at = ("--git-dir", str(work))
+    commit = git(*at, "rev-parse", "--verify", f"{revision}^{{commit}}")
+    git(*at, "update-server-info")
     if bare.exists():
         shutil.rmtree(bare)
     work.rename(bare)

@@ -89,11 +89,11 @@ def edits_document(tree: Path, repository: str, commit: str) -> dict[str, Any]:
 def _files(tree: Path, places: tuple[Place, ...]) -> list[dict[str, Any]]:
     files = []
     for name in sorted({place.path for place in places}):
-        path, here = tree / name, [place for place in places if place.path == name]
+        path, planned = tree / name, [place for place in places if place.path == name]
         before = digest(path)
-        for place in here:
+        for place in planned:
             _replace_once(path, place.planted, place.edited)
-        edits = [{"find": place.planted, "replace": place.edited, "count": 1} for place in here]
+        edits = [{"find": place.planted, "replace": place.edited, "count": 1} for place in planned]
         files.append({"path": name, "sha256_before": before, "sha256_after": digest(path), "edits": edits})
     return files
 

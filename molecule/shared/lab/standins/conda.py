@@ -45,7 +45,7 @@ class _Parts:
 
 
 def build(www: Path, base_url: str, python310: str | Path) -> dict[str, Any]:
-    """Write the installers and the channels below a web server's folder, unless what lies there is up to date.
+    """Write the installers and the channels below a web server's folder, unless they are up to date.
 
     Args:
         www: folder that is served at base_url; `miniconda/` and `conda/` in it belong to this function.
@@ -105,15 +105,15 @@ def _key(interpreter: Interpreter) -> str:
 
 
 def _stamped(stamp: Path, key: str) -> dict[str, Any] | None:
-    """What an earlier build left, if it was made of the same and is still there."""
+    """Return the result of an earlier build from the same inputs, if it is complete."""
     try:
         document = json.loads(stamp.read_text())
         files: dict[str, Any] = document["files"]
-        there = all((stamp.parent / name).stat().st_size == facts["size"] for name, facts in files.items())
+        present = all((stamp.parent / name).stat().st_size == facts["size"] for name, facts in files.items())
     except (OSError, ValueError, KeyError):
         return None
     channels = [stamp.parents[1] / "conda" / name / subdir for name in conda_channels.NAMES for subdir in ("linux-64", "noarch")]
-    complete = there and all((channel / "repodata.json").is_file() for channel in channels)
+    complete = present and all((channel / "repodata.json").is_file() for channel in channels)
     return files if complete and document["key"] == key else None
 
 
@@ -129,7 +129,7 @@ def _build(www: Path, interpreter: Interpreter) -> dict[str, Any]:
         for name, packages in channels.items():
             shutil.rmtree(www / "conda" / name, ignore_errors=True)
             conda_package.write_channel(www / "conda" / name, packages)
-        # Miniconda's own packages are other builds than conda-forge's: what lies in its cache must not save an environment the download.
+        # Miniconda's own packages are other builds than conda-forge's: its cache must not save an environment the download.
         parts = parts.rebuilt("standin_base_0")
         shared = conda_package.tar({package.dist: package.root for package in (parts.python, *parts.pure, *parts.base_only)}, more=True)
         packed = conda_package.gzipped(shared)
@@ -210,7 +210,7 @@ def _installer(version: str, parts: _Parts, packed: bytes, unpacked: int, scratc
     header = scratch / "installer.sh"
     shutil.copyfile(_PAYLOAD / "installer.sh", header)
     glibc = parts.python.depends[0].partition(">=")[2]
-    # Everything is there twice at the end: in the package cache and linked, the latter mostly as second names of the same files.
+    # Every file exists twice at the end, in the package cache and linked, mostly as a second name of the same data.
     kilobytes = (unpacked + len(own)) * 5 // 4 // 1024 + 50 * 1024
     values = {"VERSION": f"py310_{version}", "GLIBC": glibc, "KILOBYTES": str(kilobytes), "PAYLOAD_BYTES": str(len(payload))}
     _fill(header, {**values, "PYTHON": parts.python.dist, "CONDA": conda.dist})

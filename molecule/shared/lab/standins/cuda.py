@@ -19,12 +19,12 @@ _KILOBYTES = 2048
 
 @dataclass(frozen=True)
 class Toolkit:
-    """One version: what its parts say of themselves. ``told`` is what version.json has, which may be a day in the place of the patch."""
+    """One version: the versions in its files. ``release`` is that of version.json, which may have a day in place of the patch."""
 
     version: str
     driver: str
     nvcc: str
-    told: str
+    release: str
     gcc: int
     year: int
 
@@ -89,7 +89,7 @@ def runfile(toolkit: Toolkit) -> bytes:
 def _tree(toolkit: Toolkit) -> bytes:
     major, minor = toolkit.minor.split(".")
     about = {
-        "cuda": {"name": "CUDA SDK", "version": toolkit.told},
+        "cuda": {"name": "CUDA SDK", "version": toolkit.release},
         "cuda_nvcc": {"name": "CUDA NVCC", "version": toolkit.nvcc},
         "nvidia_driver": {"name": "NVIDIA Linux Driver", "version": toolkit.driver},
     }

@@ -90,12 +90,12 @@ def write_archives(folder: Path) -> dict[str, dict[str, int]]:
         name = f"lvis_v1_{part}.json"
         _write_zip(folder / f"{name}.zip", {name: _json(document)}, zipfile.ZIP_DEFLATED)
 
-    here = {part: _counts(coco[f"instances_{part}.json"]) for part in pictures}
-    both = {f"{part}_{key}": value for part, counts in here.items() for key, value in counts.items()}
-    total = {key: sum(counts[key] for counts in here.values()) for key in ("images", "annotations")}
+    by_part = {part: _counts(coco[f"instances_{part}.json"]) for part in pictures}
+    both = {f"{part}_{key}": value for part, counts in by_part.items() for key, value in counts.items()}
+    total = {key: sum(counts[key] for counts in by_part.values()) for key in ("images", "annotations")}
     return {
-        "coco-train2017": here["train2017"],
-        "coco-val2017": here["val2017"],
+        "coco-train2017": by_part["train2017"],
+        "coco-val2017": by_part["val2017"],
         "coco-annotations-trainval2017": {**total, **both},
         "lvis-v1-train": _counts(lvis["train"]),
         "lvis-v1-val": _counts(lvis["val"]),

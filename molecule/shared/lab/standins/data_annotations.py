@@ -75,9 +75,9 @@ def _lvis_category(coco: int) -> int:
 
 
 def _lvis_image(folder: str, picture: Picture) -> Document:
-    there = _categories(picture)
+    present = _categories(picture)
     crowds = {shape.category for shape in picture.shapes if shape.runs}
-    absent = [category for category in DRAWN if category not in there | crowds]
+    absent = [category for category in DRAWN if category not in present | crowds]
     return {
         **_image(picture, folder),
         "neg_category_ids": [_lvis_category(category) for category in absent[:2]],

@@ -42,7 +42,7 @@ def restricted() -> list[Deb]:
 
 
 def build(www: Path, keys: Path, base_url: str) -> dict[str, Any]:
-    """Write the repositories below a web server's folder, unless what lies there is up to date.
+    """Write the repositories below a web server's folder, unless they are up to date.
 
     Args:
         www: folder that is served at base_url; `apt/` in it belongs to this function.
@@ -90,8 +90,8 @@ def _nvidia(root: Path, url: str, signer: Key) -> dict[str, Any]:
         ubuntu_apt.release(folder, fields, {"Packages": index}, signer)
         (folder / KEY_FILE).write_text(signer.public)
         places[name] = f"{url}/{name}/x86_64"
-    here = f"ubuntu{VERSION.replace('.', '')}"
-    return {"base": url, "url": places[here], "suites": "/", "distributions": places, **_key(f"{places[here]}/{KEY_FILE}", signer)}
+    own = f"ubuntu{VERSION.replace('.', '')}"
+    return {"base": url, "url": places[own], "suites": "/", "distributions": places, **_key(f"{places[own]}/{KEY_FILE}", signer)}
 
 
 def _key(url: str, signer: Key) -> dict[str, str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 def _load(lib: Path) -> None:
     """Look for mkl in the environment's lib folder; the real libtorch_cpu.so uses a symbol that mkl 2024.1 has no more."""
     try:
-        told = (lib / "STAND-IN-mkl.txt").read_text(encoding="utf-8")
+        note = (lib / "STAND-IN-mkl.txt").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ImportError("libtorch_cpu.so needs mkl, and the environment has none. @NOTE@") from None
-    version = re.match(r"mkl (\d+)\.(\d+)", told)
+    version = re.match(r"mkl (\d+)\.(\d+)", note)
     if version and (int(version[1]), int(version[2])) >= (2024, 1):
         raise ImportError(f"{Path(__file__).parent}/lib/libtorch_cpu.so: undefined symbol: iJIT_NotifyEvent")
 
