@@ -1,4 +1,4 @@
-"""Wait for a long job on a host, and say how far it is."""
+"""Wait for a long job on a host and report its progress."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from ansible_collections.codetr.provision.plugins.plugin_utils.failure import fa
 
 DOCUMENTATION = r"""
 name: codetr_wait
-short_description: Wait for a long job on a host, and say how far it is
+short_description: Wait for a long job on a host and report its progress
 description:
   - Polls a task that was started with async and poll 0.
-  - The terminal gets a line when the figures change, every ten seconds at most.
+  - Prints a line when the figures change, every ten seconds at most, and one every minute for a job without figures.
+  - Time left is extrapolated from at least three samples.
 options:
   job:
     description: What the task registered.
     type: dict
     required: true
   label:
-    description: What the line calls the job.
+    description: The stage and what is being done, C(packages:\ compiling mmcv-full ops); each line begins with it.
     type: str
     required: true
   log:
@@ -43,10 +44,12 @@ options:
     description: How many lines with O(count) there will be.
     type: int
   progress_file:
-    description: File on the host that holds JSON with C(done) and C(total), instead of O(log) and O(progress).
+    description:
+      - File on the host that holds JSON with C(done) and C(total), instead of O(log) and O(progress).
+      - C(doing) in it is what the job is doing now, and follows O(label).
     type: str
   progress_folder:
-    description: Folder on the host with such files, one for each part of the job. Each part that is under way gets a line.
+    description: Folder on the host with such files, one for each part of the job. Each part in progress gets a line.
     type: str
   gone_ok:
     description: A job that was killed, or cut off by a restart of the host, is no failure; the result says C(gone).
@@ -57,9 +60,9 @@ author: codetr-provision
 
 POLL_SECONDS = 2.0
 LINE_SECONDS = 10.0
-# What async_status says of a job whose file is gone; it calls that finished.
+# The message of async_status for a job whose file is gone, which it calls finished.
 NO_JOB = "could not find job"
-# The console command sets this and draws a bar from lines that a program can read.
+# The console command sets this to get records instead of lines.
 FORMAT_VARIABLE = "CODETR_PROVISION_PROGRESS"
 
 
@@ -88,7 +91,8 @@ class ActionModule(ActionBase):
         job = self._task.args["job"]
         if job.get("skipped") or "ansible_job_id" not in job:
             return {**result, "skipped": True, "changed": False}
-        self._host, self._said, self._last = str(variables.get("inventory_hostname")), list[str](), 0.0
+        self._host, self._last = str(variables.get("inventory_hostname")), 0.0
+        self._report = progress.Report(self._task.args["label"], bool(self._task.args.get("progress_folder")))
         status = self._wait(job, variables)
         if status is None:
             if gone_ok:
@@ -104,7 +108,7 @@ class ActionModule(ActionBase):
         return {**result, **status, **({"gone": False} if gone_ok else {})}
 
     def _wait(self, job: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any] | None:
-        """The job's result, or None where nobody is at work on it any more."""
+        """The job's result, or None when its process is gone."""
         dead = False
         while True:
             status = self._execute_module(
@@ -116,13 +120,13 @@ class ActionModule(ActionBase):
                 return None
             if status.get("finished"):
                 return dict(status)
-            # Dead before the result was asked for once more: it will never come.
+            # The process was gone before this request for the result, which therefore never comes.
             if dead:
                 return None
             if time.monotonic() - self._last >= (POLL_SECONDS if FORMAT_VARIABLE in os.environ else LINE_SECONDS):
                 self._last = time.monotonic()
                 dead = not self._alive(job["ansible_job_id"])
-                self._tell()
+                self._print()
             time.sleep(POLL_SECONDS)
 
     def _alive(self, job_id: str) -> bool:
@@ -133,44 +137,34 @@ class ActionModule(ActionBase):
         answer = self._low_level_execute_command(f"grep -slae {shlex.quote(pattern)} /proc/[0-9]*/cmdline || true")
         return bool((answer.get("stdout") or "").strip())
 
-    def _tell(self) -> None:
-        items = self._items()
-        if not items:
-            return
-        label, parts = self._task.args["label"], bool(self._task.args.get("progress_folder"))
-        lines = [item.words() for item in items if item.active] if parts else [f"{label}: {items[0].figures()}"]
-        if lines == self._said:
-            return
-        # What is complete, and whatever else does not move, is said once.
-        news = [line for line in lines if line not in self._said]
-        self._said = lines
+    def _print(self) -> None:
+        lines, record = self._report.update(time.monotonic(), self._items())
         if os.environ.get(FORMAT_VARIABLE) == "json":
-            done, total = progress.overall(items)
-            told = {"host": self._host, "label": label, "done": done, "total": total, "text": f"{done:g}/{total:g}"}
-            detail = "; ".join(item.words() for item in items if item.active and not item.complete) if parts else ""
-            self._display.display("codetr-progress " + json.dumps({**told, "detail": detail}))
-            return
-        for line in news:
-            self._display.display(f"  [{self._host}] {line}")
+            lines = [] if record is None else ["codetr-progress " + json.dumps({"host": self._host, **record})]
+        else:
+            lines = [f"  [{self._host}] {line}" for line in lines]
+        for line in lines:
+            self._display.display(line)
 
     def _items(self) -> list[progress.Item]:
-        """How much is done of how much, empty while the job does not tell."""
+        """The parts of the job and how far each is; empty while there are no figures."""
         args = self._task.args
         if args.get("progress_folder"):
             folder = shlex.quote(args["progress_folder"])
-            return progress.parse_folder(self._said_by(f'for f in {folder}/*.json; do printf "%s\\t" "$f"; cat "$f"; done 2>/dev/null'))
+            return progress.parse_folder(self._output(f'for f in {folder}/*.json; do printf "%s\\t" "$f"; cat "$f"; done 2>/dev/null'))
         if args.get("progress_file"):
-            return [item for item in [progress.parse("", self._said_by(f"cat {shlex.quote(args['progress_file'])} 2>/dev/null"))] if item]
+            item = progress.parse("", self._output(f"head -c 8192 {shlex.quote(args['progress_file'])} 2>/dev/null"))
+            return [item] if item else []
         if not args.get("log"):
             return []
         log = shlex.quote(args["log"])
         if args.get("count"):
-            digits = self._said_by(f"grep -cF -- {shlex.quote(args['count'])} {log} 2>/dev/null").strip()
+            digits = self._output(f"grep -cF -- {shlex.quote(args['count'])} {log} 2>/dev/null").strip()
             found = [(digits, args["total"])] if digits.isdigit() and int(digits) else []
         else:
-            found = re.findall(args["progress"], self._said_by(f"tail -c 8192 {log} 2>/dev/null")) if args.get("progress") else []
+            found = re.findall(args["progress"], self._output(f"tail -c 8192 {log} 2>/dev/null")) if args.get("progress") else []
         done, total = (float(found[-1][0]), float(found[-1][1])) if found else (0.0, 0.0)
         return [progress.Item("", "", min(done, total), total)] if total > 0 else []
 
-    def _said_by(self, command: str) -> str:
+    def _output(self, command: str) -> str:
         return str(self._low_level_execute_command(f"{command} || true").get("stdout") or "")

@@ -21,7 +21,6 @@ from codetr_provision.reducer import PROGRESS, Reducer, RunningTask
 
 SLOW_SECONDS = 15.0
 STAGE_WIDTH = 15  # the longest name, nvidia_driver, and a gap
-MOST_COUNTED = 100_000  # more than this are bytes, which only their share makes readable
 STAGE_STYLE = {"done": "green", "failed": "bold red", "running": "cyan", "interrupted": "yellow", "not run": "dim"}
 
 
@@ -90,7 +89,7 @@ class Display:
                 if now - self._slow.get(key, task.started) >= SLOW_SECONDS:
                     self._slow[key] = now
                     stage = self.reducer.stage_of(key[0])
-                    self.say((f"{stage}: " if stage else "") + describe(task, now), key[0], "not dim")
+                    self.say(describe(task, now, stage), key[0], "not dim")
 
 
 class LiveDisplay(Display):
@@ -120,10 +119,11 @@ class LiveDisplay(Display):
             table.add_column(no_wrap=True)
             table.add_column(no_wrap=True)
             for host, task in list(self.reducer.running.items())[: max(1, self.console.height - 4)]:
-                took = now - task.started
+                took = now - (task.progress.since if task.progress else task.started)
                 pace = Text(wording.seconds(took), style="yellow" if took >= SLOW_SECONDS else "")
-                stage = Text(self.reducer.stage_of(host), style="cyan")
-                table.add_row(self._spinner, Text(host, style="bold"), stage, Text(_name(task)), _bar(task), pace)
+                stage = self.reducer.stage_of(host)
+                doing = Text(_doing(task, stage))
+                table.add_row(self._spinner, Text(host, style="bold"), Text(stage, style="cyan"), doing, _bar(task), pace)
             if not self.reducer.running:
                 return Text("Waiting for Ansible ...", style="dim")
             hosts = wording.count(len(self.reducer.run.hosts), "host")
@@ -141,27 +141,16 @@ def _bar(task: RunningTask) -> RenderableType:
     return row
 
 
-def _name(task: RunningTask) -> str:
-    progress = task.progress
-    if progress is None:
-        return task.name
-    text = progress.detail or (progress.text if progress.share is None or progress.total < MOST_COUNTED else "")
-    return ": ".join(part for part in (progress.label, text) if part) or task.name
+def _doing(task: RunningTask, stage: str) -> str:
+    """What a task is doing, without the stage's name where it begins with that."""
+    return task.progress.text.removeprefix(f"{stage}: ") if task.progress else wording.doing(task.name)
 
 
-def describe(task: RunningTask, now: float) -> str:
-    """A running task in one line: its name, seconds so far, how far, what is left."""
-    parts = [f"{task.name}, {wording.seconds(now - task.started)} so far"]
-    progress = task.progress
-    if progress is not None:
-        label = progress.label or "done"
-        if progress.share is not None:
-            counted = f" {progress.done:g}/{progress.total:g}" if progress.total < MOST_COUNTED else ""
-            parts.append(f"{label}{counted} ({progress.share:.0%})")
-        elif progress.text:
-            parts.append(f"{label}: {progress.text}")
-        parts += [wording.left(progress.seconds_left), progress.detail]
-    return ", ".join(part for part in parts if part)
+def describe(task: RunningTask, now: float, stage: str = "") -> str:
+    """A running task in one line: the stage, what is being done, how far, for how long, how much longer."""
+    since, left = (task.progress.since, task.progress.seconds_left) if task.progress else (task.started, None)
+    times = ", ".join(part for part in (wording.seconds(now - since), wording.left(left)) if part)
+    return f"{f'{stage}: ' if stage else ''}{_doing(task, stage)} ({times})"
 
 
 def _stage_line(stage: StageResult, check: bool) -> Text:

@@ -19,31 +19,22 @@ LAST_LINES = 40
 
 @dataclass
 class Progress:
-    """How far a long job is; `rate_from` is where counting began, so that a resumed job is not taken for a fast one.
+    """How far a long job is, as codetr_wait reports it; `since` is the Unix time at which it began what `label` says.
 
-    `detail` says what its parts are doing, where it has several.
+    `text` is the label with figures, and what the parts of a job are doing.
     """
 
     label: str
+    text: str
     done: float
     total: float
-    text: str
-    at: float
-    rate_from: tuple[float, float]
-    detail: str = ""
+    since: float
+    seconds_left: float | None = None
 
     @property
     def share(self) -> float | None:
         """Done over total, 0 to 1; None when the total is not known."""
         return min(1.0, self.done / self.total) if self.total > 0 else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Seconds left at the rate seen so far; None until there is a rate."""
-        moved, took = self.done - self.rate_from[1], self.at - self.rate_from[0]
-        if self.total <= 0 or moved <= 0 or took <= 0:
-            return None
-        return max(0.0, self.total - self.done) * took / moved
 
 
 @dataclass
@@ -110,16 +101,16 @@ class Reducer:
 
     def _progress(self, text: str, at: float) -> None:
         try:
-            told = json.loads(text)
-            done, total = float(told.get("done") or 0), float(told.get("total") or 0)
-            task = self.running[told["host"]]
+            record = json.loads(text)
+            done, total = (float(record.get(key) or 0) for key in ("done", "total"))
+            left = None if record.get("seconds_left") is None else float(record["seconds_left"])
+            task = self.running[record["host"]]
         except (ValueError, TypeError, KeyError, AttributeError):
             return
+        label = str(record.get("label") or task.name)
         before = task.progress
-        same = before is not None and before.label == told.get("label", "") and before.done <= done
-        rate_from = before.rate_from if before is not None and same else (at, done)
-        label, words, detail = (str(told.get(key) or "") for key in ("label", "text", "detail"))
-        task.progress = Progress(label, done, total, words, at, rate_from, detail)
+        since = task.started if before is None else before.since if before.label == label else at
+        task.progress = Progress(label, str(record.get("text") or label), done, total, since, left)
 
     def _host(self, name: str) -> HostResult:
         if name not in self._hosts:
@@ -137,6 +128,8 @@ class Reducer:
         if kind in ("runner_on_failed", "runner_on_unreachable"):
             if not data.get("ignore_errors"):
                 self._failed(host, res, data, action, at, kind == "runner_on_unreachable")
+        elif kind == "runner_on_ok" and action == "codetr_validate":
+            self.run.warnings = list(dict.fromkeys([*self.run.warnings, *(redact.text(str(one)) for one in res.get("warnings") or [])]))
         elif kind == "runner_on_ok" and not self.verifying:
             if action == "codetr_plan" and isinstance(res.get("plan"), dict):
                 self._plan(host, res["plan"], begun, at)

@@ -1,4 +1,4 @@
-"""How durations and estimates are worded, the same everywhere."""
+"""Format durations, estimates, counts and sizes, the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ def seconds(value: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+# Verbs whose last consonant doubles before -ing, and short words that name no action.
+DOUBLED = {"get", "let", "plan", "put", "quit", "run", "set", "stop", "cut", "skip", "strip", "trim", "wrap", "map", "log", "pin"}
+
+
+def doing(name: str) -> str:
+    """A task's imperative name as what is being done: `Write the SBOM` is `writing the SBOM`. Other names stay as they are."""
+    verb, space, rest = name.partition(" ")
+    if not (space and verb.isalpha() and verb.istitle()) or verb.endswith("ing"):
+        return name
+    verb = verb.lower()
+    if verb in DOUBLED:
+        verb += verb[-1]
+    elif verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
+        verb = verb[:-1]
+    return f"{verb}ing {rest}"
 
 
 def left(value: float | None) -> str:

@@ -16,7 +16,7 @@ from ansible_collections.codetr.provision.plugins.module_utils import planner
 from rich.console import Console
 
 from codetr_provision import cli, redact, wording
-from codetr_provision.display import Display, _name, _stage_line, describe
+from codetr_provision.display import Display, _doing, _stage_line, describe
 from codetr_provision.model import StageResult
 from codetr_provision.project import DEFAULT_COLLECTIONS, PROGRESS_FORMAT, Project, find
 from codetr_provision.reducer import Progress, Reducer, RunningTask
@@ -205,23 +205,37 @@ def test_published_command_hides_secrets(argv: list[str], shown: str) -> None:
 def test_slow_task_gets_a_line_every_15_seconds() -> None:
     now, told = [1000.0], io.StringIO()
     reducer = Reducer()
-    reducer.running["one"] = RunningTask("Build", "codetr_wait", 1000.0, Progress("ops", 12, 67, "", 1000.0, (940.0, 0.0)))
+    progress = Progress("packages: compiling ops", "packages: compiling ops 12/67", 12, 67, 1000.0, 300.0)
+    reducer.running["one"] = RunningTask("Wait", "codetr_wait", 1000.0, progress)
     display = Display(Console(file=told, width=120), reducer, clock=lambda: now[0])
     for second in range(1, 46):
         now[0] = 1000.0 + second
         display.tick()
     lines = told.getvalue().splitlines()
     assert [line.partition("one  ")[2] for line in lines] == [
-        f"Build, {seconds} s so far, ops 12/67 (18%), about 5 min left" for seconds in (15, 30, 45)
+        f"packages: compiling ops 12/67 ({seconds} s, about 5 min left)" for seconds in (15, 30, 45)
     ]
 
 
-def test_what_the_parts_of_a_job_are_doing_is_shown() -> None:
-    reducer, detail = Reducer(), "download val: 3 of 8 MB (38 %)"
-    task = RunningTask("Wait", "codetr_wait", 1000.0, Progress("data sets", 3e9, 8e9, "3e9/8e9", 1000.0, (1000.0, 3e9), detail))
-    reducer.running["one"] = task
-    assert describe(task, 1020.0) == f"Wait, 20 s so far, data sets (38%), {detail}"
-    assert _name(task) == f"data sets: {detail}"
+def test_the_stage_is_named_once() -> None:
+    progress = Progress("packages: compiling", "packages: compiling 3/9", 3, 9, 1000.0)
+    task = RunningTask("Wait for the build", "codetr_wait", 990.0, progress)
+    assert describe(task, 1020.0, "packages") == "packages: compiling 3/9 (20 s)"
+    assert _doing(task, "packages") == "compiling 3/9"
+
+
+def test_a_task_without_figures_is_what_is_being_done() -> None:
+    task = RunningTask("Write the SBOM", "copy", 1000.0)
+    assert describe(task, 1016.0, "packages") == "packages: writing the SBOM (16 s)"
+
+
+@pytest.mark.parametrize(("name", "shown"), [
+    ("Check that no process uses a GPU", "checking that no process uses a GPU"), ("Run verify", "running verify"),
+    ("Set the hold", "setting the hold"), ("Free the GPU", "freeing the GPU"), ("Gathering Facts", "Gathering Facts"),
+    ("meta", "meta"), ("apt-get update", "apt-get update"), ("Read the result back", "reading the result back"), ("", ""),
+])
+def test_what_is_being_done(name: str, shown: str) -> None:
+    assert wording.doing(name) == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min")])

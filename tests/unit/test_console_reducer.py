@@ -79,7 +79,7 @@ def test_progress_share_and_time_left() -> None:
         reducer.feed(event)
     progress = reducer.running["gpu-b"].progress
     assert progress is not None and progress.share == 0.5
-    assert progress.seconds_left == pytest.approx(2.5, abs=0.05)  # half a second each
+    assert progress.seconds_left == 2.5
     assert reducer.stage_of("gpu-b") == "packages"
     assert reducer.output == []
 
@@ -90,13 +90,21 @@ def test_broken_progress_lines_are_dropped(line: str) -> None:
     assert reducer.running["a"].progress is None and reducer.output == []
 
 
-def test_resumed_job_is_not_taken_for_a_fast_one() -> None:
-    def line(at: int, done: int) -> dict[str, Any]:
-        text = json.dumps({"host": "a", "label": "data", "done": done, "total": 100})
+def test_time_is_counted_from_the_step_that_the_label_names() -> None:
+    def line(at: int, label: str, done: int) -> dict[str, Any]:
+        text = json.dumps({"host": "a", "label": label, "text": f"{label} {done}/9", "done": done, "total": 9, "seconds_left": None})
         return {"event": "verbose", "created": f"2026-01-01T00:00:{at:02d}+00:00", "stdout": f"codetr-progress {text}"}
 
-    progress = feed(result("runner_on_start"), line(10, 80), line(20, 90)).running["a"].progress
-    assert progress is not None and progress.seconds_left == 10
+    one, other = "verify: ops, step 6 of 14: x", "verify: ops, step 7 of 14: y"
+    start = result("runner_on_start")
+    progress = feed(start, line(10, one, 1), line(20, other, 1), line(30, other, 2)).running["a"].progress
+    assert progress is not None and (progress.since % 60, progress.text, progress.seconds_left) == (20, f"{other} 2/9", None)
+
+
+def test_warnings_of_the_validation_are_kept_once() -> None:
+    res = {"warnings": ["minicnda_prefix is no option."]}
+    warned = [result("runner_on_ok", res=res, task_action="codetr.provision.codetr_validate", host=host) for host in ("a", "b")]
+    assert feed(*warned).run.warnings == ["minicnda_prefix is no option."]
 
 
 def test_interrupted_stage_is_not_done() -> None:

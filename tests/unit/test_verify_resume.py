@@ -135,7 +135,7 @@ def bench(tmp_path, monkeypatch):
 
     def run(script=SCRIPT):
         (repo / "tools" / "train.py").write_text(textwrap.dedent(script))
-        return resume.check(options, prepared, trained, lambda text: None)
+        return resume.check(options, prepared, trained)
 
     return run, out
 

@@ -1,12 +1,14 @@
 """The order of the checks and the level that each belongs to, with checks that do nothing."""
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
 import verifypackage  # noqa: F401
 from verify import session
 from verify.options import LEVELS, Options
+from verify.progress import STEPS, Progress
 from verify.result import CheckFailed, Recorder, Result
 from verify.session import Session
 from verify.trainlog import TrainLog
@@ -21,7 +23,13 @@ LOSSES = [{"iter": number, "loss": 20.0 - number, "time": 0.5} for number in ran
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def begun():
+    """The checks that have begun, in order."""
+    return []
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, begun):
     """Run a session in which everything is fine, but for what is put in the place of a function."""
     prepared = SimpleNamespace(detail="", random_backbone=False, config=SimpleNamespace(model=SimpleNamespace(
         to_dict=lambda: {"type": "nms"})))
@@ -38,11 +46,12 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setattr(f"verify.session.{name}", lambda *_, value=value: value)
 
     def go(level, **broken):
+        begun.clear()
         for name, error in broken.items():
             monkeypatch.setattr(f"verify.session.{name.replace('__', '.')}", _raising(error))
         options = Options(repo=tmp_path, config=tmp_path / "c.py", data=tmp_path, out=tmp_path, stack="cpu", host="h", level=level)
         result = Result("h", "cpu", level)
-        Session(options, result, Recorder(result, say=lambda text: None), lambda text: None).run()
+        Session(options, result, Recorder(result, say=lambda text: None, begin=begun.append)).run()
         result.finished = True
         return result
 
@@ -88,3 +97,24 @@ def test_a_loss_that_does_not_fall_fails_the_level_and_nothing_else(run, monkeyp
     result = run("train")
     assert [check.name for check in result.checks if check.status != "ok"] == ["falling"]
     assert result.level_passed == "ops"
+
+
+def test_each_check_begins_a_step_of_its_level(run, begun):
+    run("speed")
+    steps = [check for level in LEVELS for check in STEPS[level]]
+    assert ["op" if name.startswith("op ") else name for name in begun] == steps
+
+
+def test_the_step_and_its_iterations_are_written(tmp_path):
+    progress = Progress(tmp_path / "progress.json", "train")
+    progress.begin("op nms")
+    assert json.loads((tmp_path / "progress.json").read_text()) == {
+        "doing": "ops, step 6 of 14: comparing the compiled ops with a reference"}
+    progress.begin("train")
+    progress.iteration(3, 16)
+    assert json.loads((tmp_path / "progress.json").read_text()) == {
+        "doing": "train, step 8 of 14: training for one epoch", "done": 3, "total": 16, "unit": "iterations"}
+
+
+def test_a_step_that_cannot_be_written_fails_nothing(tmp_path):
+    Progress(tmp_path / "absent" / "progress.json", "ops").begin("model")

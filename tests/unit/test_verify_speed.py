@@ -186,7 +186,7 @@ def bench(tmp_path, monkeypatch):
         (repo / "tools" / "train.py").write_text(textwrap.dedent(script))
         options = Options(repo=repo, config=repo / "c.py", data=tmp_path, out=out, stack="cpu", host="h",
                           **{"launcher": "none", "speed_iterations": 8, **asked})
-        measured = speed.check(options, prepared, lambda text: None)
+        measured = speed.check(options, prepared)
         settings: dict = {}
         exec((out / "speed_config.py").read_text(), settings)
         return measured, settings

@@ -140,8 +140,8 @@ def training(tmp_path, monkeypatch):
         out.mkdir(exist_ok=True)
         (repo / "tools" / "train.py").write_text(textwrap.dedent(body))
         asked = Options(repo=repo, config=repo / "c.py", data=tmp_path, out=out, stack="cpu", host="h", **{"launcher": "none", **options})
-        said: list[str] = []
-        return train.run(asked, Prepared(out / "c.py", None, False, ""), 1, said.append), said
+        said: list[tuple[str, int, int]] = []
+        return train.run(asked, Prepared(out / "c.py", None, False, ""), 1, lambda *iteration: said.append(iteration)), said
 
     return run
 
@@ -158,7 +158,7 @@ GOOD = """
 
 def test_a_training_is_followed_and_told_what_it_needs(training):
     trained, said = training(GOOD, seed=7)
-    assert [line.strip() for line in said] == ["train: iteration 1 of 1"]
+    assert said == [("train", 1, 1)]
     arguments, folder, environment = json.loads((trained.work_dir / "told.json").read_text())
     assert arguments[arguments.index("--seed") + 1] == "7"
     assert arguments[arguments.index("--launcher") + 1] == "none"

@@ -1,4 +1,4 @@
-"""Waiting for a job on a host: what is told meanwhile, and a job that nobody works on any more."""
+"""Waiting for a job on a host: what is printed meanwhile, and a job whose process is gone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Waiting(codetr_wait.ActionModule):
 
     def __init__(self, statuses: list[dict[str, Any]], answers: dict[str, str | list[str]], **args: Any) -> None:
         self.statuses, self.answers, self.lines, self.commands = statuses, answers, list[str](), list[str]()
-        self._task = SimpleNamespace(args={"job": JOB, "label": "the work", **args})
+        self._task = SimpleNamespace(args={"job": JOB, "label": "stage: the work", **args})
         self._display = SimpleNamespace(display=self.lines.append)
 
     def validate_argument_spec(self, argument_spec: Any) -> Any:
@@ -67,12 +67,12 @@ ARRIVING = folder(
 )
 
 
-def test_each_part_under_way_gets_a_line_with_pace_share_and_time_left() -> None:
+def test_each_part_in_progress_gets_a_line_with_share_and_pace() -> None:
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
     assert run(waiting)["parts"] == 5
     assert waiting.lines == [
-        "  [gpu-1] download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left",
-        "  [gpu-1] extract train: 1000 of 19000 MB (5 %), 100.0 MB/s, 3 min 00 s left",
+        "  [gpu-1] stage: downloading train, 4000 of 19000 MB (21 %), 300.0 MB/s",
+        "  [gpu-1] stage: extracting train, 1000 of 19000 MB (5 %), 100.0 MB/s",
     ]
 
 
@@ -81,16 +81,18 @@ def test_the_console_gets_one_share_for_all_parts(monkeypatch: pytest.MonkeyPatc
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
     run(waiting)
     told = json.loads(waiting.lines[0].removeprefix("codetr-progress "))
-    assert (told["host"], told["label"], told["done"], told["total"]) == ("gpu-1", "the work", 8e8 + 4e9 + 1e9, 8e8 + 19e9 + 19e9 + 3e8)
-    assert told["detail"].startswith("download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left; extract train")
+    done, total = 8e8 + 4e9 + 1e9, 8e8 + 19e9 + 19e9 + 3e8
+    assert (told["host"], told["label"], told["done"], told["total"]) == ("gpu-1", "stage: the work", done, total)
+    assert told["text"].startswith("stage: downloading train, 4000 of 19000 MB (21 %), 300.0 MB/s; extracting train")
+    assert told["seconds_left"] is None
 
 
-def test_a_server_that_is_waited_for_is_told_of_although_nothing_moves() -> None:
+def test_waiting_for_a_server_is_reported_although_nothing_moves() -> None:
     waits = [folder(val__fetch={"phase": "wait", "done": 0, "total": 8e8, "rate": 0, "seconds": left}) for left in (70, 10)]
     waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": waits}, progress_folder="/data/.codetr/progress")
     run(waiting)
     assert waiting.lines == [
-        f"  [gpu-1] wait val: 0 of 800 MB (0 %), the server is tried again in {left}" for left in ("1 min 10 s", "10 s")
+        f"  [gpu-1] stage: waiting for the server of val, 0 of 800 MB (0 %), next try in {left}" for left in ("1 min 10 s", "10 s")
     ]
 
 
@@ -111,9 +113,9 @@ def test_what_is_complete_is_said_once_beside_what_moves() -> None:
     waiting = Waiting([UNFINISHED, UNFINISHED, FINISHED], {**ALIVE, "progress": shares}, progress_folder="/data/.codetr/progress")
     run(waiting)
     assert waiting.lines == [
-        "  [gpu-1] extract lvis: 300 of 300 MB (100 %), 100.0 MB/s, 0 s left",
-        "  [gpu-1] download train: 4000 of 19000 MB (21 %), 300.0 MB/s, 50 s left",
-        "  [gpu-1] download train: 7000 of 19000 MB (37 %), 300.0 MB/s, 40 s left",
+        "  [gpu-1] stage: extracting lvis, 300 of 300 MB (100 %), 100.0 MB/s",
+        "  [gpu-1] stage: downloading train, 4000 of 19000 MB (21 %), 300.0 MB/s",
+        "  [gpu-1] stage: downloading train, 7000 of 19000 MB (37 %), 300.0 MB/s",
     ]
 
 
@@ -122,7 +124,7 @@ def test_the_console_hears_that_a_part_has_ended(monkeypatch: pytest.MonkeyPatch
     ended = folder(val__fetch={"phase": "done", "done": 8e8, "total": 8e8, "rate": None})
     waiting = Waiting([UNFINISHED] * 2 + [FINISHED], {**ALIVE, "progress": [ARRIVING, ended]}, progress_folder="/data/.codetr/progress")
     run(waiting)
-    assert [json.loads(line.removeprefix("codetr-progress "))["detail"] for line in waiting.lines][1:] == [""]
+    assert [json.loads(line.removeprefix("codetr-progress "))["text"] for line in waiting.lines][1:] == ["stage: the work"]
 
 
 def test_the_console_is_not_told_what_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,28 +132,32 @@ def test_the_console_is_not_told_what_is_complete(monkeypatch: pytest.MonkeyPatc
     complete = folder(lvis__extract={"phase": "extract", "done": 3e8, "total": 3e8, "rate": 1e8})
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": complete + ARRIVING}, progress_folder="/data/.codetr/progress")
     run(waiting)
-    assert json.loads(waiting.lines[0].removeprefix("codetr-progress "))["detail"].startswith("download train")
+    assert json.loads(waiting.lines[0].removeprefix("codetr-progress "))["text"].startswith("stage: downloading train")
 
 
+STEP = {"doing": "step 6 of 14: one training step"}
 QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6, "unit": "bytes"}
 
 
 @pytest.mark.parametrize(("args", "answers", "said"), [
-    ({"progress_file": "/p"}, {"cat /p": json.dumps(QUARTER)}, "2 of 8 MB (25 %), 1.0 MB/s, 6 s left"),
-    ({"log": "/l", "progress": r"(\d+) of (\d+)"}, {"tail": "1 of 12\n3 of 12\n"}, "3 of 12 (25 %)"),
-    ({"log": "/l", "count": "CC", "total": 4}, {"grep -cF": "9\n"}, "4 of 4 (100 %)"),
+    ({"progress_file": "/p"}, {"8192 /p": json.dumps(QUARTER)}, ", 2 of 8 MB (25 %), 1.0 MB/s"),
+    ({"progress_file": "/p"}, {"8192 /p": json.dumps(STEP)}, ": step 6 of 14: one training step"),
+    ({"progress_file": "/p"}, {"8192 /p": json.dumps({**STEP, "done": 3, "total": 16, "unit": "iterations"})},
+     ": step 6 of 14: one training step, 3/16 iterations"),
+    ({"log": "/l", "progress": r"(\d+) of (\d+)"}, {"tail": "1 of 12\n3 of 12\n"}, " 3/12"),
+    ({"log": "/l", "count": "CC", "total": 4}, {"grep -cF": "9\n"}, " 4/4"),
 ])
 def test_logs_and_single_files_are_read(args: dict[str, Any], answers: dict[str, str], said: str) -> None:
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, **answers}, **args)
     run(waiting)
-    assert waiting.lines == [f"  [gpu-1] the work: {said}"]
+    assert waiting.lines == [f"  [gpu-1] stage: the work{said}"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"done": 1}', '{"done": 1, "total": 0}', '{"done": "x", "total": 2}'])
-def test_what_cannot_be_understood_is_not_told(text: str) -> None:
-    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "cat /p": text}, progress_file="/p")
+def test_without_figures_the_line_is_what_is_being_done(text: str) -> None:
+    waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "8192 /p": text}, progress_file="/p")
     run(waiting)
-    assert waiting.lines == []
+    assert waiting.lines == ["  [gpu-1] stage: the work"]
 
 
 def test_a_job_whose_supervisor_is_gone_is_not_waited_for() -> None:
@@ -184,18 +190,70 @@ def test_a_failed_job_is_its_sentence() -> None:
 
 
 @pytest.mark.parametrize(("item", "said"), [
-    (Item("a.decode", "decode", 50_000, 123_287, 658.4, unit="files"), "50000 of 123287 files (41 %), 658 per second, 1 min 51 s left"),
+    (Item("a.decode", "decode", 50_000, 123_287, 658.4, unit="files"), "50000/123287 files, 658 per second, 1 min 51 s left"),
     (Item("a.fetch", "download", 66_297, 376_043, 10_240, unit="bytes"), "66 of 376 kB (18 %), 10 kB/s, 30 s left"),
     (Item("a.validate", "validate", 2e6, 8e6, 1.5e6, unit="bytes"), "2 of 8 MB (25 %), 1.5 MB/s, 4 s left"),
 ])
 def test_bytes_and_things_in_units_that_fit(item: Item, said: str) -> None:
-    assert item.figures() == said
+    assert item.figures((item.total - item.done) / item.rate) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
 def test_time_left_in_words(seconds: float, said: str) -> None:
-    assert Item("a", "download", 1e6, 1e6 + seconds * 1e6, 1e6).figures().endswith(f", {said} left")
+    assert progress.duration(seconds) == said
 
 
 def test_overall_never_passes_the_total() -> None:
     assert progress.overall([Item("a", "extract", 30, 20), Item("b", "done", 1, 10)]) == (30, 30)
+
+
+def test_time_left_needs_three_samples() -> None:
+    pace = progress.Pace()
+    left = []
+    for at, done in ((0.0, 10.0), (10.0, 20.0), (20.0, 20.0), (30.0, 40.0)):
+        pace.add(at, done)
+        left.append(pace.seconds_left(100.0))
+    assert left == [None, None, None, 60.0]
+
+
+def test_what_was_done_before_does_not_make_a_job_fast() -> None:
+    pace = progress.Pace()
+    for at, done in ((0.0, 80.0), (5.0, 85.0), (10.0, 90.0)):
+        pace.add(at, done)
+    assert pace.seconds_left(100.0) == 10.0
+
+
+def test_a_job_that_begins_anew_has_no_pace() -> None:
+    pace = progress.Pace()
+    for at, done in ((0.0, 80.0), (5.0, 85.0), (10.0, 90.0), (11.0, 1.0)):
+        pace.add(at, done)
+    assert pace.seconds_left(100.0) is None
+
+
+def test_a_job_without_figures_is_reported_every_minute() -> None:
+    report = progress.Report("packages: installing torch with conda")
+    printed = [line for at in range(0, 140, 10) for line in report.update(float(at), [])[0]]
+    text = "packages: installing torch with conda"
+    assert printed == [text, f"{text} (1 min 00 s)", f"{text} (2 min 00 s)"]
+
+
+def test_a_step_counts_its_own_time() -> None:
+    report = progress.Report("verify")
+    step = [Item("", "", 0, 0, doing=f"ops, step {number} of 14") for number in (6, 7)]
+    printed = [line for at, item in ((0.0, step[0]), (40.0, step[1]), (105.0, step[1])) for line in report.update(at, [item])[0]]
+    assert printed == ["verify: ops, step 6 of 14", "verify: ops, step 7 of 14", "verify: ops, step 7 of 14 (1 min 05 s)"]
+
+
+def test_lines_and_records_have_time_left_after_three_samples() -> None:
+    report = progress.Report("packages: compiling ops")
+    seen = [report.update(at, [Item("", "", done, 67)]) for at, done in ((0.0, 3), (10.0, 13), (20.0, 23))]
+    assert [lines for lines, _ in seen] == [
+        ["packages: compiling ops 3/67"], ["packages: compiling ops 13/67"], ["packages: compiling ops 23/67, 44 s left"],
+    ]  # fmt: skip
+    record = seen[-1][1]
+    assert record is not None and (record["text"], record["seconds_left"]) == ("packages: compiling ops 23/67", 44.0)
+
+
+def test_what_a_host_says_is_plain_and_short() -> None:
+    item = progress.parse("", json.dumps({"doing": "a\x1b[31mb\n" + "c" * 999}))
+    assert item is not None and item.doing.startswith("a[31mbccc") and len(item.doing) <= progress.MOST_LETTERS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from verify.options import parse
+from verify.progress import Progress
 from verify.result import Recorder, Result
 from verify.session import Session
 
@@ -43,7 +44,8 @@ def main(arguments: list[str]) -> int:
         # held until this process ends: two runs would take each other's checkpoints for their own
         alone = (options.out / "verify.lock").open("w")
         fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        (options.out / "verify.json").unlink(missing_ok=True)
+        for name in ("verify.json", "progress.json"):
+            (options.out / name).unlink(missing_ok=True)
     except BlockingIOError:
         print(f"verify: another run is at work in {options.out}; wait for it, or end it.", file=sys.stderr)
         return 2
@@ -67,7 +69,13 @@ def main(arguments: list[str]) -> int:
         result.seconds = time.monotonic() - begun
         result.write(options.out / "verify.json")
 
-    Session(options, result, Recorder(result, options.skip, say, save), say).run()
+    progress = Progress(options.out / "progress.json", options.level)
+
+    def on_iteration(name: str, done: int, total: int) -> None:
+        say(f"         {name}: iteration {done} of {total}")
+        progress.iteration(done, total)
+
+    Session(options, result, Recorder(result, options.skip, say, save, progress.begin), on_iteration).run()
     result.finished = True
     save()
     say(f"{result.sentence()}; {options.out / 'verify.json'}")

@@ -17,7 +17,13 @@ from verify.result import CheckFailed
 
 RANKS = ("RANK", "LOCAL_RANK", "ROLE_RANK")
 SIZES = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE")
+# Called with the job's name, the iterations done, and all that there will be.
+OnIteration = Callable[[str, int, int], None]
 ONE_HOST = {"GROUP_RANK": "0", "GROUP_WORLD_SIZE": "1", "ROLE_NAME": "default", "MASTER_ADDR": "127.0.0.1"}
+
+
+def ignored(name: str, done: int, total: int) -> None:
+    """An OnIteration for callers that do not follow a training."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Ended:
     reached: list[tuple[float, int]] = field(default_factory=list)  # when (monotonic) each iteration was seen in the output
 
 
-def run(options: Options, job: Job, say: Callable[[str], None] = print,
+def run(options: Options, job: Job, on_iteration: OnIteration = ignored,
         watching: Callable[[int], AbstractContextManager[None]] = lambda pid: nullcontext()) -> Ended:
     """Run `job` to its end. `watching` gets the process's id and is left when it ends.
 
@@ -59,7 +65,7 @@ def run(options: Options, job: Job, say: Callable[[str], None] = print,
     log_file = options.out / f"{job.name}.log"
     begun = time.monotonic()
     variables = environments(job.gpus) if ended.launcher == "pytorch" else [environment()]
-    status = _follow(command, options, variables, log_file, job.name, say, watching, ended.reached)
+    status = _follow(command, options, variables, log_file, job.name, on_iteration, watching, ended.reached)
     ended.seconds = time.monotonic() - begun
     ended.output = log_file.read_text(encoding="utf-8", errors="replace")
     if status != 0:
@@ -102,9 +108,9 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _follow(command: list[str], options: Options, variables: list[dict[str, str]], log_file: Path, name: str, say: Callable[[str], None],
+def _follow(command: list[str], options: Options, variables: list[dict[str, str]], log_file: Path, name: str, on_iteration: OnIteration,
             watching: Callable[[int], AbstractContextManager[None]], reached: list[tuple[float, int]]) -> int:
-    """Run `command` once with each of `variables`, say each iteration as it appears and note it in `reached`; the exit status.
+    """Run `command` once with each of `variables`, report each iteration as it appears and note it in `reached`; the exit status.
 
     That is 0 when all ended well, else the status of one that did not: the others, which would wait for it, are then ended.
     """
@@ -121,7 +127,7 @@ def _follow(command: list[str], options: Options, variables: list[dict[str, str]
                     rest = lines.pop()
                     for done, total in trainlog.iterations("\n".join(lines)):
                         reached.append((time.monotonic(), done))
-                        say(f"         {name}: iteration {done} of {total}")
+                        on_iteration(name, done, total)
                     if status is not None:
                         return status
                     if time.monotonic() > deadline:

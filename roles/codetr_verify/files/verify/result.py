@@ -144,16 +144,18 @@ class Recorder:
     """Runs checks one after another; whatever one of them raises becomes a line, never the end of the run."""
 
     def __init__(self, result: Result, skip: frozenset[str] = frozenset(), say: Callable[[str], None] = print,
-                 save: Callable[[], None] = lambda: None) -> None:
+                 save: Callable[[], None] = lambda: None, begin: Callable[[str], None] = lambda name: None) -> None:
         self._result = result
         self._skip = skip
         self._say = say
         self._save = save
+        self._begin = begin
         self._not_ok: set[str] = set()
         self.level = LEVELS[0]
 
     def run(self, name: str, check: Callable[[], str], needs: tuple[str, ...] = ()) -> bool:
         """Run `check`, which returns its detail. It is skipped when one of `needs` is not ok. True when it was ok."""
+        self._begin(name)
         begun = time.monotonic()
         status, detail, output = "ok", "", ""
         broken = [need for need in needs if need in self._not_ok]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from verify import launch, overrides, trainlog
@@ -17,7 +17,7 @@ FARTHEST = 0.5
 _RESUMED = re.compile(r"resumed epoch (\d+), iter (\d+)")
 
 
-def check(options: Options, prepared: Prepared, trained: Trained, say: Callable[[str], None] = print) -> str:
+def check(options: Options, prepared: Prepared, trained: Trained, on_iteration: launch.OnIteration = launch.ignored) -> str:
     """Train a second epoch on `IMAGES` images in OUT/resume; what to say about it.
 
     Another seed than the first epoch's, so that a training that began anew could not come by the same weights.
@@ -31,7 +31,7 @@ def check(options: Options, prepared: Prepared, trained: Trained, say: Callable[
     config.write_text(text, encoding="utf-8")
     arguments = ("--resume-from", str(trained.checkpoint), "--no-validate")
     job = launch.Job("resume", config, options.out / "resume", options.seed + 1, more=arguments)
-    ended = launch.run(options, job, say)
+    ended = launch.run(options, job, on_iteration)
     log = trainlog.read(job.work_dir)
     wrong = started(ended.output, log, len(trained.log.losses), images)
     second = job.work_dir / "epoch_2.pth"

@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from functools import partial
 from itertools import groupby
 from typing import Any
 
-from verify import images, lvis_data, model, probe, resume, speed, speed_plot, train, used_ops, versions
+from verify import images, launch, lvis_data, model, probe, resume, speed, speed_plot, train, used_ops, versions
 from verify.options import LEVELS, Options
 from verify.prepare import Prepared, prepare
 from verify.result import Recorder, Result
@@ -16,11 +15,11 @@ from verify.result import Recorder, Result
 class Session:
     """One run over one host."""
 
-    def __init__(self, options: Options, result: Result, recorder: Recorder, say: Callable[[str], None] = print) -> None:
+    def __init__(self, options: Options, result: Result, recorder: Recorder, on_iteration: launch.OnIteration = launch.ignored) -> None:
         self._options = options
         self._result = result
         self._recorder = recorder
-        self._say = say
+        self._on_iteration = on_iteration
         self._prepared: Prepared
         self._trained: train.Trained
         self._measured: speed.Measured
@@ -53,7 +52,7 @@ class Session:
         run("falling", self._falling, needs=("train",))
         run("checkpoint", self._checkpoint, needs=("train",))
         run("evaluation", self._evaluation, needs=("train",))
-        run("resume", lambda: resume.check(self._options, self._prepared, self._trained, self._say), needs=("train", "checkpoint"))
+        run("resume", lambda: resume.check(self._options, self._prepared, self._trained, self._on_iteration), needs=("train", "checkpoint"))
         run("lvis", self._load_lvis)
         run("images", self._images, needs=("train",))
 
@@ -98,7 +97,7 @@ class Session:
         return detail
 
     def _train(self) -> str:
-        self._trained = train.run(self._options, self._prepared, len(self._dataset), self._say)
+        self._trained = train.run(self._options, self._prepared, len(self._dataset), self._on_iteration)
         losses = self._result.losses = self._trained.log.losses
         seconds = [record["time"] for record in losses if "time" in record]
         self._result.figures.update(
@@ -135,7 +134,7 @@ class Session:
         return ", ".join(image["file"] for image in self._result.images)
 
     def _speed(self) -> str:
-        self._measured = speed.check(self._options, self._prepared, self._say)
+        self._measured = speed.check(self._options, self._prepared, self._on_iteration)
         self._result.figures["speed"] = self._measured.figures
         return self._measured.detail
 

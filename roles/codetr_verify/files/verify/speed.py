@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -29,7 +28,7 @@ class Measured:
     usage: Usage = field(default_factory=Usage)
 
 
-def check(options: Options, prepared: Prepared, say: Callable[[str], None] = print) -> Measured:
+def check(options: Options, prepared: Prepared, on_iteration: launch.OnIteration = launch.ignored) -> Measured:
     """Train for `options.speed_iterations` iterations in OUT/speed and measure.
 
     Raises:
@@ -49,7 +48,7 @@ def check(options: Options, prepared: Prepared, say: Callable[[str], None] = pri
     usage = Usage()
     job = launch.Job("speed", config, options.out / "speed", options.seed, options.gpus, ("--no-validate",))
     gpus = options.gpus if there else 0
-    ended = launch.run(options, job, say, partial(watching, gpus=_ids(gpus), usage=usage))
+    ended = launch.run(options, job, on_iteration, partial(watching, gpus=_ids(gpus), usage=usage))
     log = trainlog.read(job.work_dir)
     _, total = (trainlog.iterations(ended.output) or [(0, 0)])[-1]
     if wrong := log.complaints(total, evaluated=False):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +31,14 @@ class Trained:
         return self.work_dir / "epoch_1.pth"
 
 
-def run(options: Options, prepared: Prepared, iterations: int, say: Callable[[str], None] = print) -> Trained:
+def run(options: Options, prepared: Prepared, iterations: int, on_iteration: launch.OnIteration = launch.ignored) -> Trained:
     """Train one epoch of `iterations` iterations; its output goes to OUT/train.log.
 
     Raises:
         CheckFailed: it did not end with status 0 in time, or its losses are missing or not finite.
     """
     job = launch.Job("train", prepared.path, options.out / "work", options.seed)
-    ended = launch.run(options, job, say)
+    ended = launch.run(options, job, on_iteration)
     log = trainlog.read(job.work_dir)
     wrong = log.complaints(iterations)
     if wrong:
