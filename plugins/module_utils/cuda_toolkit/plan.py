@@ -11,6 +11,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.params import Params, Runfile, TextFile
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
@@ -94,9 +95,10 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     _name(stage, config, ctx, decisions, todo, changes, half)
     needed = {*(APT_RUNFILE if runs else ()), *(nvidia_repository.APT if packages else ())}
     stage.apt = sorted(name for name in needed if state["apt"].get(name) is None)
-    stage.params = {
-        "runfiles": [_runfile(config, ctx, one) for one in runs],
-        "tmpdir": tmpdir_of(config, ctx),
+    runfiles = [_runfile(config, ctx, one) for one in runs]
+    stage.remember = _remember(here, memory, config, ctx, decisions, sources, link, repository)
+    params: Params = {
+        "runfiles": runfiles,
         "repository": repository,
         "packages": [_package(one.item) for one in packages],
         "link": {"path": toolkit_link.DEFAULT, "target": link.target, "set": link.set_after(bool(runs), bool(packages))},
@@ -105,12 +107,12 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "stray": stray,
         "ldconfig": bool(runs) or toolkit_texts.LDCONF in [*gone, *(entry["path"] for entry in files)] or bool(half and stray),
         "checks": [{"nvcc": f"{one.path}/bin/nvcc", "minor": one.item.minor} for one in decisions],
+        "before": {"path": before_of(ctx), "text": _noted(before, stage.remember["files"], stray, runfiles)},
     }
+    stage.params = dict(params)
     stage.needs = [{"url": url, "why": f"the CUDA {one.item.version} toolkit"} for one in runs for url in (one.item.record or {})["urls"]]
     stage.needs += repository["needs"] if repository else []
     stage.disk = _room(config, ctx, runs, packages)
-    stage.remember = _remember(here, memory, config, ctx, decisions, sources, link, repository)
-    stage.params["before"] = {"path": before_of(ctx), "text": _noted(before, stage, stray)}
     stage.stand_in = any(entry.get("stand_in") for entry in stage.remember["toolkits"].values())
     stage.warnings += [text for text in (toolkit_wanted.compiler(state, one.item) for one in decisions) if text]
     stage.before = {"toolkits": {one.item.minor: one.have or None for one in todo}, "default": before["default"]}
@@ -128,13 +130,9 @@ def _leads_to_ours(here: dict[str, Any], target: str, planned: list[str]) -> boo
     return any(toolkit_link.same(target, path) for path in [*marked, *planned])
 
 
-def _noted(before: dict[str, Any], stage: Stage, stray: list[str]) -> str:
+def _noted(before: dict[str, Any], files: list[str], stray: list[str], runfiles: list[Runfile]) -> str:
     """How the host was found, with what removal must know of a run that is cut short; what an earlier one noted stays."""
-    fresh = {
-        "files": stage.remember["files"],
-        "stray": stray,
-        "installers": [run["installer"] for run in stage.params["runfiles"]],
-    }
+    fresh = {"files": files, "stray": stray, "installers": [run["installer"] for run in runfiles]}
     return json.dumps({**before, **{key: sorted({*before.get(key, []), *value}) for key, value in fresh.items()}}, sort_keys=True) + "\n"
 
 
@@ -180,10 +178,15 @@ def _check_packaged(stage: Stage, here: dict[str, Any], runs: list[Decision]) ->
             )
 
 
-def _runfile(config: dict[str, Any], ctx: Context, one: Decision) -> dict[str, Any]:
+def _runfile(config: dict[str, Any], ctx: Context, one: Decision) -> Runfile:
     record, tmpdir = one.item.record or {}, tmpdir_of(config, ctx)
     installer = f"{tmpdir}/{record['urls'][0].rsplit('/', 1)[-1]}"
-    about = {"record": one.item.record_name, "sha256": record["sha256"], "stand_in": bool(record.get("stand_in"))}
+    about = {
+        "record": one.item.record_name,
+        "sha256": record["sha256"],
+        "stand_in": bool(record.get("stand_in")),
+        "version": one.item.version,
+    }
     # --override only skips the installer's own check of the compiler: what a compiler is good for is said before, and is nobody's reason
     # to do without the libraries.
     options = ["--silent", "--override", "--toolkit", f"--installpath={one.path}", f"--tmpdir={tmpdir}", "--no-man-page"]
@@ -195,10 +198,13 @@ def _runfile(config: dict[str, Any], ctx: Context, one: Decision) -> dict[str, A
         "installer": installer,
         "argv": ["sh", installer, *options],
         "log": f"{ctx.prefix}/log/cuda-{one.item.minor}.log",
-        "marker": {
-            state: json.dumps({**about, "version": one.item.version, "state": state}, sort_keys=True) + "\n" for state in ("begun", "whole")
-        },
+        "marker": {"begun": _marker(about, "begun"), "whole": _marker(about, "whole")},
     }
+
+
+def _marker(about: dict[str, Any], state: str) -> str:
+    """The text of a toolkit's marker."""
+    return json.dumps({**about, "state": state}, sort_keys=True) + "\n"
 
 
 def _package(item: Wanted) -> str:
@@ -208,7 +214,7 @@ def _package(item: Wanted) -> str:
 
 def _files(
     here: dict[str, Any], config: dict[str, Any], ctx: Context, decisions: list[Decision], link: toolkit_link.Link
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[TextFile], list[str]]:
     """The files that differ, and those that are no longer wanted."""
     wanted = {f"{ctx.prefix}/cuda-{one.item.minor}.env": toolkit_texts.environment(one.path, ctx.prefix) for one in decisions}
     if config["cuda_toolkit_path"] and decisions:
@@ -217,7 +223,7 @@ def _files(
     if config["cuda_toolkit_ldconfig"] and decisions:
         wanted[toolkit_texts.LDCONF] = toolkit_texts.libraries([one.path for one in decisions], ctx.prefix)
     have = {**here["files"], **here["env"]}
-    files = [
+    files: list[TextFile] = [
         {"path": path, "text": text, "ours": os.path.dirname(path) == ctx.prefix} for path, text in wanted.items() if have.get(path) != text
     ]
     ours = toolkit_texts.head(ctx.prefix)

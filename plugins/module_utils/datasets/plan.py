@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.datasets import classify
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import ANNOTATIONS, IMAGES, LINKS, OURS, Part, parts_for
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.params import Params
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 # The last one decodes images where no environment of ours does it.
@@ -80,7 +81,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         stage.after["root"] = root
     elif surplus:
         stage.before["archives"], stage.after["archives"] = f"{surplus} bytes", "removed"
-    stage.params = {
+    params: Params = {
         "root": root,
         "make_root": here["root"] is None,
         "keep_archives": config["codetr_datasets_keep_archives"],
@@ -91,6 +92,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "progress": f"{root}/{OURS}/progress",
         "parts": [_spec(part, records[part.name], found[part.name]) for part in parts],
     }
+    stage.params = dict(params)
     return stage
 
 

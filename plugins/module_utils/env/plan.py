@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.env.params import Planned
 from ansible_collections.codetr.provision.plugins.module_utils.miniconda import plan as miniconda
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
@@ -28,9 +29,7 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     """Create, repair what was cut short, or keep; an environment with another Python is never replaced."""
     here, prefix, manager, python = state["env"], prefix_of(config, ctx), config["codetr_env_manager"], ctx.stack["python"]
-    stage = Stage(
-        "env", version=f"Python {here['python'] or python}", params={"prefix": prefix, "python": f"{prefix}/bin/python", "manager": manager}
-    )
+    stage = Stage("env", version=f"Python {here['python'] or python}", params=dict(Planned(prefix=prefix, python=f"{prefix}/bin/python")))
     asked, pythons = config["codetr_env_python_version"], ctx.stack["pythons"]
     if asked and asked not in pythons:
         stage.problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.miniconda.params import Params
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 APT = ("aria2", "bzip2", "ca-certificates")
@@ -70,7 +71,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         stage.action in ("install", "upgrade", "repair") or bool((state["receipts"].get("miniconda") or {}).get("stand_in"))
     )
     stage.apt = [pkg for pkg in APT if state["apt"].get(pkg) is None] if stage.todo else []
-    stage.params = {
+    params: Params = {
         "prefix": prefix,
         "conda": f"{prefix}/bin/conda",
         "installer": f"{ctx.prefix}/cache/{record['urls'][0].rsplit('/', 1)[-1]}",
@@ -80,6 +81,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "condarc": condarc(config),
         "shell_init": init,
     }
+    stage.params = dict(params)
     stage.version = f"conda {wanted if stage.params['run'] else here['conda']}"
     if stage.params["run"]:
         stage.needs = [{"url": url, "why": "the conda installer"} for url in record["urls"]]

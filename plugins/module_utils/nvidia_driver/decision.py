@@ -22,7 +22,6 @@ class Decision:
         chosen: what is installed, None for nothing.
         completes: whether ``chosen`` only adds modules to the present driver.
         settings: whether the role's settings (holds, nouveau, persistence) are applied.
-        hold: packages to hold.
         unhold: packages to release.
         changes: which settings differ on the host.
         problems: ``(message, fix)`` of each reason to refuse.
@@ -36,7 +35,6 @@ class Decision:
     chosen: Candidate | None = None
     completes: bool = False
     settings: bool = False
-    hold: tuple[str, ...] = ()
     unhold: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()

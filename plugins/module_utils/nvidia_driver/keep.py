@@ -98,7 +98,7 @@ def _configure(facts: Facts, decision: Decision) -> Decision:
         "the persistence daemon": daemon["unit"] and daemon["enabled"] != wants_persistence(facts),
     }
     changes = tuple(name for name, value in differs.items() if value)
-    decision = replace(decision, settings=True, hold=hold, unhold=unhold, changes=changes)
+    decision = replace(decision, settings=True, unhold=unhold, changes=changes)
     if not changes:
         return decision
     return replace(decision, action="configure", reason=f"{decision.version} is there; to be set: {messages.listed(list(changes), 'and')}")

@@ -43,7 +43,6 @@ class Settings(TypedDict):
     running: str
     kernels: list[str]
     sets: list[dict[str, Any]]
-    hold: list[str]
     unhold: list[str]
     source: str
     changes_driver: bool

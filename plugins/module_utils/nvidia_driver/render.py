@@ -62,7 +62,6 @@ def _settings(decision: Decision, facts: Facts) -> Settings:
         "running": facts.probed["kernels"]["running"],
         "kernels": facts.kernels,
         "sets": [],
-        "hold": list(decision.hold),
         "unhold": list(decision.unhold),
         "source": "",
         "changes_driver": False,

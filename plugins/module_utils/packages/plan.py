@@ -8,6 +8,7 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.module_utils.env import plan as env
 from ansible_collections.codetr.provision.plugins.module_utils.miniconda import plan as miniconda
 from ansible_collections.codetr.provision.plugins.module_utils.packages import mmcv
+from ansible_collections.codetr.provision.plugins.module_utils.packages.params import Params
 from ansible_collections.codetr.provision.plugins.module_utils.packages.probe import normal
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
@@ -68,7 +69,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.apt = [name for name in [*apt_names(state["os"]), *(source.apt if compiles else [])] if state["apt"].get(name) is None]
     _check_foreign(stage, here, config, foreign)
     locked = half or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
-    stage.params = {
+    params: Params = {
         "python": ctx.env_python(),
         "lock": locked,
         "lock_file": ctx.stack["lock_file"],
@@ -102,6 +103,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "ours": sorted(wanted),
         "sbom": config["codetr_packages_sbom"],
     }
+    stage.params = dict(params)
     wheel = source.prebuilt["name"] if source.kind == "prebuilt" else source.cached.get("key", source.key)
     stage.remember = {"extra": extra, "wheel": wheel if source.need else receipt.get("wheel", wheel), "lock": ctx.stack["lock_name"]}
     stage.sources = [*((ctx.stack["conda"] or {}).get("channels") or ctx.stack.get("wheels", [])), stage.remember["wheel"]]

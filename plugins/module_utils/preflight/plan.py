@@ -39,7 +39,6 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     made = (state["disks"][ctx.prefix]["self"] or {}).get("type") == "dir"
     folders = [path for path in folders_of(ctx.prefix) if (state["disks"].get(path) or {}).get("self") is None]
-    stage.params = {"folders": folders_of(ctx.prefix)}
     if made and not folders and not stage.apt:
         stage.reason = f"{ctx.prefix} is there, owned by {ctx.user}"
         return stage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.packages import plan as packages
+from ansible_collections.codetr.provision.plugins.module_utils.repo.params import Params
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 APT = ("git", "ca-certificates")
@@ -62,7 +63,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         )
     installed = _installed(state, dest)
     install = clone or not installed
-    stage.params = {
+    params: Params = {
         "dest": dest,
         "part": f"{dest}.codetr-part",
         "url": config["codetr_repo_url"],
@@ -76,6 +77,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "index": packages.index_of(config),
         "sbom": config["codetr_packages_sbom"],
     }
+    stage.params = dict(params)
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     if own:
         stage.warnings.append(f"{dest} has changes of somebody's own in {', '.join(own)}; they are left alone.")

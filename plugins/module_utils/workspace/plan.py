@@ -79,7 +79,6 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "torch_home": desk.torch_home,
         "expect": desk.expect,
         "stand_ins": desk.stand_ins,
-        "stack": desk.stack,
         "user": ctx.user,
         "group": ctx.group,
         "verify_environment": {

@@ -1,0 +1,19 @@
+"""What the role codetr_datasets reads of the plan."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class Params(TypedDict):
+    """Parameters of the stage."""
+
+    root: str
+    make_root: bool
+    keep_archives: bool
+    decode: bool
+    decoders: list[str]
+    choice: dict[str, Any]
+    links: bool
+    progress: str
+    parts: list[dict[str, Any]]
