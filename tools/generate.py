@@ -17,7 +17,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
+from ansible_collections.codetr.provision.plugins.module_utils.distribution import Table  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.stages import PROBED, STAGES  # noqa: E402
+from ansible_collections.codetr.provision.plugins.plugin_utils.catalog import distributions  # noqa: E402
 
 # Roles that carry out no stage, after those that do.
 OTHER_ROLES = ("codetr_verify",)
@@ -137,12 +139,25 @@ def roles() -> list[str]:
     return [line for name in PROBED for line in (f"    - role: codetr.provision.{STAGES[name]}", f"      tags: [{name}]")]
 
 
+def platforms(path: Path, table: Table) -> str:
+    """A role's meta/main.yml with the platforms of the table of distributions."""
+    names: dict[str, list[str]] = {}
+    for release in table.releases:
+        if release.supported:
+            names.setdefault(release.distribution.capitalize(), []).append(release.codename)
+    lines = [line for name, found in names.items() for line in (f"    - name: {name}", f"      versions: [{', '.join(found)}]")]
+    return re.sub(r"(  platforms:\n)(?:    .*\n)+", lambda match: match[1] + "".join(f"{line}\n" for line in lines), path.read_text())
+
+
 def wanted() -> dict[Path, str]:
     """Every generated file and its text."""
     all_specs = specs()
     probe, site = ROOT / "plugins" / "modules" / "codetr_probe.py", ROOT / "playbooks" / "site.yml"
     files = {ROOT / "inventory" / "group_vars" / "all.yml": knobs(all_specs), probe: between(probe, probes()), site: between(site, roles())}
+    table = distributions()
     for role, spec in all_specs.items():
+        meta = ROOT / "roles" / role / "meta" / "main.yml"
+        files[meta] = platforms(meta, table)
         files[ROOT / "roles" / role / "defaults" / "main.yml"] = defaults(role, spec)
         files[ROOT / "roles" / role / "README.md"] = readme(role, spec)
     return files

@@ -12,7 +12,6 @@ from ansible_collections.codetr.provision.plugins.module_utils.env import plan a
 from ansible_collections.codetr.provision.plugins.module_utils.miniconda import plan as miniconda
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import plan as nvidia_driver
 from ansible_collections.codetr.provision.plugins.module_utils.packages import mmcv
-from ansible_collections.codetr.provision.plugins.module_utils.packages import plan as packages
 from ansible_collections.codetr.provision.plugins.module_utils.preflight import plan as preflight
 from ansible_collections.codetr.provision.plugins.module_utils.repo import plan as repo
 from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stack
@@ -34,6 +33,7 @@ def context(
     gpus: list[dict[str, Any]] | None = None,
     no_gpu: str = "",
     refused: bool = False,
+    system: dict[str, Any] | None = None,
 ) -> Context:
     """The context of a plan. Without ``owner`` it is good for ``ask`` only.
 
@@ -43,6 +43,7 @@ def context(
         gpus: the GPUs that count, described.
         no_gpu: why there are none, when there are none.
         refused: whether the stack does not fit the host.
+        system: the host's ``id`` and ``version``, as /etc/os-release has them.
     """
     who = owner or {}
     return Context(
@@ -59,6 +60,8 @@ def context(
         gpus=gpus or [],
         no_gpu=no_gpu,
         refused=refused,
+        release=catalog["distributions"].find(system or {"id": "", "version": ""}),
+        releases=catalog["distributions"],
     )
 
 
@@ -75,10 +78,8 @@ def questions(config: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]
         *(path for name in PROBED for path in asked[name].get("paths", [])),
         config["codetr_datasets_root"] or f"{prefix}/data",
     }
-    names = {name for module in PLANS.values() for name in module.APT} | {
-        new for table in packages.APT_RENAMED.values() for new in table.values()
-    }
-    names |= set(mmcv.HOST_COMPILERS)
+    names = ctx.releases.names_of(name for module in PLANS.values() for name in module.APT)
+    names |= {f"g++-{major}" for major in ctx.releases.compilers}
     base = {"owner": config["provision_user"], "paths": sorted(paths), "apt": sorted(names), "receipts": f"{prefix}/receipts"}
     return {"base": base, **asked}
 
@@ -101,7 +102,7 @@ def build(
     name, why, problems = stack.choose(state, config, catalog)
     owner = state["user"]["owner"]
     gpus = stack.considered(state, config, catalog)
-    ctx = context(config, catalog, name, owner, gpus, stack.no_gpu(state), bool(problems))
+    ctx = context(config, catalog, name, owner, gpus, stack.no_gpu(state), bool(problems), state["os"])
     stages: list[Stage] = []
     for section, module in PLANS.items():
         stage = module.plan(state, config, ctx)

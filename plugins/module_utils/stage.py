@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release, Table
+
 IDLE_ACTIONS = ("keep", "skip")
 
 
@@ -77,6 +79,8 @@ class Context:
         local: what a stage read from its role's own files on the controller, by stage.
         gpus: the host's GPUs that count, described (``plan/gpus.py``).
         no_gpu: why there are none, when there are none.
+        release: what the host's distribution and release has (``distributions.yml``).
+        releases: the whole table of distributions.
         refused: whether the stack itself does not fit the host, so that what follows from it need not be judged.
     """
 
@@ -93,6 +97,8 @@ class Context:
     local: dict[str, Any] = field(default_factory=dict)
     gpus: list[dict[str, Any]] = field(default_factory=list)
     no_gpu: str = ""
+    release: Release = field(default_factory=Release)
+    releases: Table = field(default_factory=Table)
     refused: bool = False
 
     def env_python(self) -> str:

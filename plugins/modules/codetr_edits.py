@@ -55,6 +55,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_bytes
 from ansible_collections.codetr.provision.plugins.module_utils.edits import EditError, edited
 
 
@@ -93,14 +94,8 @@ def edit(params: dict, check_mode: bool) -> dict:
 
 
 def replace(path: str, data: bytes) -> None:
-    """Write beside the file and rename, keeping its mode."""
-    part = path + ".codetr-part"
-    with open(part, "wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.chmod(part, os.stat(path).st_mode & 0o7777)
-    os.replace(part, path)
+    """Replace the file, keeping its mode, and read it back."""
+    replace_bytes(path, [data], mode=os.stat(path).st_mode & 0o7777)
     if hashlib.sha256(open(path, "rb").read()).digest() != hashlib.sha256(data).digest():  # noqa: SIM115
         raise OSError(f"{path} does not hold what was written to it. Check the disk, then run again.")
 

@@ -58,11 +58,11 @@ left_alone:
 import contextlib
 import os
 import pwd
-import tempfile
 from typing import Any, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils import jsonc
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 
 
 def main() -> None:
@@ -164,26 +164,11 @@ def write(path: str, text: str) -> None:
     Raises:
         PermissionError: the folder or the file belongs to somebody else; written anew, the file could not keep its owner.
     """
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
     old = os.stat(path) if os.path.exists(path) else None
     if old and os.geteuid() not in (0, old.st_uid):
         raise PermissionError(f"it belongs to user id {old.st_uid}")
-    handle, part = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if old:
-            # A group that the owner is not in cannot be kept, and is no reason to refuse the owner's own file.
-            with contextlib.suppress(PermissionError):
-                os.chown(part, old.st_uid, old.st_gid)
-        os.chmod(part, old.st_mode & 0o7777 if old else 0o644)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
+    mode, owner = (old.st_mode & 0o7777, (old.st_uid, old.st_gid)) if old else (0o644, None)
+    replace_text(path, [text], mode, owner)
 
 
 if __name__ == "__main__":

@@ -46,17 +46,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 
 
 def write(path: str, data: dict) -> None:
-    """Write JSON beside the file, then rename, so that a reader sees the old or the new and nothing between."""
-    part = path + ".part"
-    with open(part, "w", encoding="utf-8") as handle:
-        json.dump(data, handle, indent=1, sort_keys=True)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(part, path)
+    """Replace a state file with ``data`` as JSON."""
+    replace_text(path, [json.dumps(data, indent=1, sort_keys=True), "\n"])
 
 
 def note(params: dict, mark: str) -> dict:

@@ -132,6 +132,8 @@ class PlanningAction(ActionBase):
             "environment": environment,
             "download": download_of(wanted),
             "stack": plan["stack"],
+            # A system that is not in the table got this far by preflight_only_warn, and has apt.
+            "package_manager": known["distributions"].find(state["os"]).package_manager or "apt",
             "receipt_before": state["receipts"],
             "wheel_cache": str(catalog.wheel_cache(wanted)),
             **({"state": state} if with_state else {}),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.codetr.provision.plugins.module_utils import distribution
 from ansible_collections.codetr.provision.plugins.module_utils.packages.plan import block, local_hashes, pins
 from ansible_collections.codetr.provision.plugins.module_utils.workspace import plan as workspace
 
@@ -33,12 +34,18 @@ def load(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "stacks": stacks(),
         "locks": locks(),
+        "distributions": distributions(),
         "artifacts": artifacts(config["provision_artifacts"], config["provision_mirror"]),
         "edits": edits(config["codetr_repo_edits"], config["codetr_repo_commit"]),
         "wheels": wheels(wheel_cache(config)),
         "local": {"nvidia_driver": nvidia(), "workspace": workspace.local(str(ROOT / "roles" / "codetr_workspace"))},
         "pip_index": pip_index(),
     }
+
+
+def distributions() -> distribution.Table:
+    """What each distribution and release has."""
+    return distribution.parse(yaml.safe_load((ROOT / "roles" / "preflight" / "files" / "distributions.yml").read_text()))
 
 
 def nvidia() -> dict[str, Any]:

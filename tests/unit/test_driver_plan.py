@@ -32,7 +32,7 @@ def test_one_a100_is_in_470s_list_with_one_subsystem_only() -> None:
 
 @pytest.mark.parametrize("name", CARDS)
 def test_the_stack_that_is_chosen_by_itself(name: str) -> None:
-    capability = gpu_table.number(CARDS[name][1])
+    capability = gpu_table.capability_number(CARDS[name][1])
     made, _, problems = driver_plan(gpu_host(gpus=[name]))
     assert made["stack"] == ("cu113" if capability <= (8, 9) else "modern")
     assert problems == []
@@ -46,7 +46,7 @@ def test_without_a_driver_one_that_fits_is_installed(name: str, system: str) -> 
     assert stage["action"] == "install"
     branch = stage["params"]["branch"]
     assert works(name, branch)
-    capability = gpu_table.number(CARDS[name][1])
+    capability = gpu_table.capability_number(CARDS[name][1])
     if capability <= (8, 6) and name != "A800":
         assert branch == 470
     assert branch >= (470 if made["stack"] == "cu113" else 535)
@@ -60,7 +60,7 @@ HOSTS = [case for case in itertools.product(CARDS, SYSTEMS, VERSIONS, ("auto", "
 @pytest.mark.parametrize(("name", "system", "driver", "option"), HOSTS)
 def test_a_driver_that_can_run_the_stack_stays_whatever_is_asked_for(name: str, system: str, driver: int, option: str) -> None:
     made, stage, problems = driver_plan(gpu_host(system, [name], driver=driver), nvidia_driver_branch=option)
-    capability = gpu_table.number(CARDS[name][1])
+    capability = gpu_table.capability_number(CARDS[name][1])
     least = 450 if capability <= (8, 9) else 570 if capability >= (10, 0) else 525
     if driver >= least:
         assert (stage["action"], problems) == ("keep", []), stage["reason"]
@@ -83,7 +83,7 @@ def test_470_on_a_card_that_it_cannot_drive_is_refused(name: str) -> None:
     assert stage["params"] == {}
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CARDS.items() if gpu_table.number(entry[1]) >= (9, 0)])
+@pytest.mark.parametrize("name", [name for name, entry in CARDS.items() if gpu_table.capability_number(entry[1]) >= (9, 0)])
 def test_cu113_on_a_card_that_it_has_no_code_for_is_refused(name: str) -> None:
     _, _, problems = driver_plan(gpu_host(gpus=[name], driver=580), codetr_stack="cu113")
     (problem,) = problems

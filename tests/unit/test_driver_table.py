@@ -90,7 +90,7 @@ def test_the_plan_of_a_host_that_got_what_was_planned_is_empty(name: str, system
 
 def expected(name: str, driver: int | None, option: str, secure: bool, old_kernel: bool, system: str) -> str:
     """What must become of a host with one card: keep, install or refuse; worked out from tables of this test alone."""
-    capability = gpu_table.number(CARDS[name][1])
+    capability = gpu_table.capability_number(CARDS[name][1])
     stack = option if option != "auto" else "cu113" if capability <= (8, 9) else "modern"
     if stack == "cpu":
         return "skip"

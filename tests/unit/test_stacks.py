@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import minor_of
-from ansible_collections.codetr.provision.plugins.module_utils.packages import mmcv
 from ansible_collections.codetr.provision.plugins.plugin_utils import catalog
 from driverfacts import gpu_host
 from hostfacts import bare, plan, provisioned, wanted
@@ -421,4 +420,3 @@ def test_capabilities_are_in_order_of_numbers() -> None:
     config = wanted(codetr_stack="modern", codetr_packages_compute_capabilities=["12.0", "8.9", "10.0"])
     stage, _ = packages_of(gpu_host(gpus=["H200"], config=config, driver=580), config)
     assert stage["params"]["build"]["archs"] == ["8.9", "10.0", "12.0"]
-    assert mmcv.HOST_COMPILERS[0] == "g++-7"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
-from ansible_collections.codetr.provision.plugins.plugin_utils import options
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, options
 from hostfacts import GB, known, plan, wanted
 from toolkitfacts import PATH, REAL, UBUNTU20, problem, stage, state_of
 
@@ -87,18 +87,19 @@ def test_any_other_version_is_one_record():
 @pytest.mark.parametrize(
     ("name", "minor", "expected"),
     [
-        ("ubuntu2004", "11.4", True),
-        ("ubuntu2204", "11.4", False),
-        ("ubuntu2204", "11.8", True),
-        ("debian11", "11.4", False),
-        ("debian12", "11.4", False),
-        ("debian12", "12.5", None),
-        ("ubuntu2404", "12.5", None),
-        ("", "12.5", False),
+        ("ubuntu 20.04", "11.4", True),
+        ("ubuntu 22.04", "11.4", False),
+        ("ubuntu 22.04", "11.8", True),
+        ("debian 11", "11.4", False),
+        ("debian 12", "11.4", False),
+        ("debian 12", "12.5", None),
+        ("ubuntu 24.04", "12.5", None),
+        ("arch ", "12.5", False),
     ],
 )
 def test_what_nvidias_repositories_carry(name, minor, expected):
-    assert nvidia_repository.carries(name, minor) is expected
+    system = dict(zip(("id", "version"), name.split(" "), strict=True))
+    assert nvidia_repository.carries(catalog.distributions().find(system), minor) is expected
 
 
 def test_the_repository_is_next_where_no_runfile_is_known():

@@ -9,7 +9,7 @@ from ansible_collections.codetr.provision.plugins.module_utils import planner
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import plan as toolkit_plan
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
-from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
+from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of
 from hostfacts import bare, known, plan, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,7 +164,7 @@ def test_path_and_linker_are_told_when_asked_and_no_longer_when_not():
 
 @settings(deadline=None, max_examples=60)
 @given(
-    versions=st.lists(st.sampled_from(["11.3.1", "11.4", "11.4.4", "11.8.0"]), unique_by=toolkit_wanted.minor_of),
+    versions=st.lists(st.sampled_from(["11.3.1", "11.4", "11.4.4", "11.8.0"]), unique_by=minor_of),
     there=st.lists(st.sampled_from(["11.3", "11.4", "11.8", "12.4"]), unique=True),
     mine=st.booleans(),
     cut=st.booleans(),

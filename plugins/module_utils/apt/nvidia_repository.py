@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.codetr.provision.plugins.module_utils.apt.entries import names_url
+from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 KEY = "nvidia-cuda-apt-key"
@@ -19,27 +21,14 @@ APT = ("ca-certificates", "gpg")
 SOURCE = "/etc/apt/sources.list.d/codetr-nvidia-cuda.sources"
 KEYRING = "/usr/share/keyrings/codetr-nvidia-cuda.asc"
 PREFERENCES = "/etc/apt/preferences.d"
-DISTRIBUTIONS = ("ubuntu2004", "ubuntu2204", "ubuntu2404", "debian11", "debian12")
-# The first toolkit that each carries, as far as it is known: 11.4 came out for Ubuntu 18.04 and 20.04 and for Debian 10.
-FIRST = {"ubuntu2004": (11, 0), "debian11": (11, 5), "ubuntu2204": (11, 7)}
-# These came out later than Debian 11 and Ubuntu 22.04 did, so they carry nothing older; where they begin is not known.
-NEWER = {"debian12": (11, 5), "ubuntu2404": (11, 7)}
 
 
-def distribution(state: dict[str, Any]) -> str:
-    """The repository's name for the host's system, as in ``debian12``; empty where NVIDIA has none that is known here."""
-    name = f"{state['os']['id']}{state['os']['version'].replace('.', '')}"
-    return name if name in DISTRIBUTIONS else ""
-
-
-def carries(name: str, minor: str) -> bool | None:
-    """Whether a distribution's repository has the toolkit ``X.Y``; None where it is not known."""
-    wanted = tuple(int(part) for part in minor.split("."))
-    if name in FIRST:
-        return wanted >= FIRST[name]
-    if name in NEWER:
-        return False if wanted < NEWER[name] else None
-    return False
+def carries(release: Release, minor: str) -> bool | None:
+    """Whether the repository for a release has the toolkit ``X.Y``; None where it is not known."""
+    repository = release.nvidia_repository
+    if not repository or numbers(minor) < numbers(repository["first_toolkit"]):
+        return False
+    return True if repository["exact"] else None
 
 
 def base_url(config: dict[str, Any]) -> str:
@@ -47,15 +36,15 @@ def base_url(config: dict[str, Any]) -> str:
     return str(config["cuda_toolkit_repository"] or BASE).rstrip("/")
 
 
-def url_of(state: dict[str, Any], config: dict[str, Any]) -> str:
+def url_of(release: Release, config: dict[str, Any]) -> str:
     """The repository of the host's own release."""
-    return f"{base_url(config)}/{distribution(state)}/x86_64"
+    return f"{base_url(config)}/{release.nvidia_name}/x86_64"
 
 
-def sources(state: dict[str, Any], config: dict[str, Any]) -> list[str]:
+def sources(state: dict[str, Any], url: str) -> list[str]:
     """The apt sources that name it; one that is switched off, or for another release, does not count."""
     texts = state["nvidia_driver"]["sources"]
-    return [path for path, text in texts.items() if names_url(text, url_of(state, config), deb822=path.endswith(".sources"))]
+    return [path for path, text in texts.items() if names_url(text, url, deb822=path.endswith(".sources"))]
 
 
 def params(
@@ -73,11 +62,11 @@ def params(
         ``write`` is false where a source of somebody else's is used, ``preferences`` is None where its priority stays too; ``files``
         is what removal takes back, ``needs`` as in a stage.
     """
-    url = url_of(state, config)
+    url = url_of(ctx.release, config)
     record = ctx.artifacts[KEY]
     own = [f"{url}/{KEY_FILE}"] if config["cuda_toolkit_repository"] else []
     preferences = f"{PREFERENCES}/codetr-nvidia-cuda-{user.replace('_', '-')}"
-    write = not [path for path in sources(state, config) if path != SOURCE]
+    write = not [path for path in sources(state, url) if path != SOURCE]
     # Somebody else's source has somebody's priority for all of its packages; only packages that are asked for by name get another one.
     pin = write or names != "*"
     key = {**record, "urls": list(dict.fromkeys([*own, *record["urls"]]))}

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Callable, NamedTuple
 
-from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import WorkerKilled, Workers, chunks, total
 from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import BLOCK
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 
 HEADING = "# size in bytes, mtime and ctime in nanoseconds, crc32, path"
 

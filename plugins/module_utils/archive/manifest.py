@@ -8,8 +8,8 @@ import os
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory
-from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import Selection
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 
 
 def identity(sha256: str, selection: Selection) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import minor_of
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Stage
+from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of
 
 DEFAULT = "/usr/local/cuda"
 

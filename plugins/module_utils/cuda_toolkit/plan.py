@@ -14,6 +14,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit impo
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.params import Params, Runfile, TextFile
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 # The runfile's installer is linked with libxml2 and does not bring it.
 APT_RUNFILE = ("aria2", "ca-certificates", "libxml2")
@@ -114,7 +115,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.needs += repository["needs"] if repository else []
     stage.disk = _room(config, ctx, runs, packages)
     stage.stand_in = any(entry.get("stand_in") for entry in stage.remember["toolkits"].values())
-    stage.warnings += [text for text in (toolkit_wanted.compiler(state, one.item) for one in decisions) if text]
+    stage.warnings += [text for text in (toolkit_wanted.compiler(state, ctx, one.item) for one in decisions) if text]
     stage.before = {"toolkits": {one.item.minor: one.have or None for one in todo}, "default": before["default"]}
     stage.after = {
         "toolkits": {one.item.minor: {"version": one.item.version, "path": one.path, "from": sources[one.item.minor]} for one in todo},
@@ -141,7 +142,7 @@ def _decide(stage: Stage, here: dict[str, Any], config: dict[str, Any], memory: 
     at = next((entry for entry in here["toolkits"] if entry["path"] == path), None)
     whole = [entry for entry in here["toolkits"] if entry["minor"] == item.minor and entry["nvcc"] and entry["version"]]
     # The folder of that name comes before another one of the same minor version.
-    whole.sort(key=lambda entry: (entry["path"] == path, toolkit_wanted.numbers(entry["version"])), reverse=True)
+    whole.sort(key=lambda entry: (entry["path"] == path, numbers(entry["version"])), reverse=True)
     ours = bool(at and (at["marker"] or (at["packaged"] and memory.get("toolkits", {}).get(item.minor, {}).get("source") == "nvidia")))
     if at and at["marker"] and at["marker"].get("state") != "whole":
         return Decision(item, "repair", path, f"the installation of CUDA {item.minor} was cut short", at["version"] or "")

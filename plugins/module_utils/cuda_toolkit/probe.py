@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of
 
 FOLDER = re.compile(r"cuda(?:-\d+\.\d+(?:\.\d+)?)?$")
 MARKER = ".codetr-provision.json"
@@ -46,7 +47,7 @@ def toolkits(host: Host, prefix: str) -> list[dict[str, Any]]:
             continue
         inside = host.listdir(path)
         version = version_of(host, path)
-        minor = ".".join((version or name[5:]).split(".")[:2])
+        minor = minor_of(version or name[5:])
         found.append(
             {
                 "path": path,

@@ -8,18 +8,11 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of, numbers
 
 RECORD = re.compile(r"cuda-(\d+\.\d+\.\d+)-linux-x86_64$")
 # What a version.json may have in the place of the patch is the day on which it was built, as in 11.8.20220929.
 DATE = 1_000_000
-# What apt can install of each distribution's own compilers, by major version; the first is what g++ means there.
-COMPILERS = {
-    "debian11": (10, 9),
-    "debian12": (12, 11),
-    "ubuntu2004": (9, 7, 8, 10),
-    "ubuntu2204": (11, 9, 10, 12),
-    "ubuntu2404": (13, 9, 10, 11, 12, 14),
-}
 
 
 @dataclass(frozen=True)
@@ -45,16 +38,6 @@ class Wanted:
     def record_name(self) -> str:
         """The record that would say where the runfile is."""
         return f"cuda-{self.version}-linux-x86_64"
-
-
-def minor_of(version: str) -> str:
-    """The first two numbers."""
-    return ".".join(version.split(".")[:2])
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """A version as numbers that compare."""
-    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def older(have: str, want: str) -> bool:
@@ -93,12 +76,12 @@ def wanted(stage: Stage, config: dict[str, Any], ctx: Context) -> list[Wanted]:
 
 def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Context, item: Wanted) -> str:
     """``runfile`` or ``nvidia``; a problem, and an empty string, where there is neither."""
-    option, name, system = config["cuda_toolkit_source"], nvidia_repository.distribution(state), state["os"]["name"]
+    option, system = config["cuda_toolkit_source"], state["os"]["name"]
     known = ", ".join(records(ctx))
     if option != "nvidia" and item.record and item.record.get("sha256"):
         return "runfile"
     if option != "runfile":
-        carried = nvidia_repository.carries(name, item.minor)
+        carried = nvidia_repository.carries(ctx.release, item.minor)
         if option == "nvidia" and carried is False:
             stage.problem(
                 f"NVIDIA's apt repository for {system} carries no CUDA {item.minor}.",
@@ -115,16 +98,16 @@ def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
     else:
         what = f"There is no artifact record {item.record_name}."
         fix = f"Add it to provision_artifacts with its URL and sha256, or choose one of: {known}."
-        if option == "auto" and nvidia_repository.carries(name, item.minor) is None:
+        if option == "auto" and nvidia_repository.carries(ctx.release, item.minor) is None:
             fix += f" cuda_toolkit_source=nvidia tries NVIDIA's repository for {system}."
     stage.problem(what, fix)
     return ""
 
 
-def compiler(state: dict[str, Any], item: Wanted) -> str:
+def compiler(state: dict[str, Any], ctx: Context, item: Wanted) -> str:
     """A sentence where nvcc does not work with the host's compiler, or with the one that apt would bring; else empty."""
     below = str((item.record or {}).get("gcc_below") or "")
-    offered = COMPILERS.get(nvidia_repository.distribution(state), ())
+    offered = ctx.release.compilers
     have = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
     if not below or not have or numbers(have) < numbers(below):
         return ""

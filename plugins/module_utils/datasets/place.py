@@ -7,8 +7,8 @@ import os
 from typing import Any, Callable, Protocol
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest
-from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import processors
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.datasets import check, classify, decode, subset, summary, surveys
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.choice import chosen_images
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import ANNOTATIONS, IMAGES, LINKS, ours

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.stream import Document
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.survey import Survey
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ansible_collections.codetr.provision.plugins.module_utils.archive.atomic import replace_text
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.child import Child, WorkFailed
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import image_path
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import FETCH_AGAIN, DatasetRefused

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from typing import Callable
+
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 
 SECONDS_BETWEEN = 0.5
 
@@ -37,9 +38,5 @@ class Progress:
         self._last, self._phase = now, phase
         figures = {"phase": phase, "done": done, "total": total, "rate": None if rate is None else int(rate), "unit": self.unit}
         line = json.dumps(figures if seconds is None else {**figures, "seconds": round(seconds)})
-        draft = f"{self.path}.new"
         with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            with open(draft, "w", encoding="utf-8") as handle:
-                handle.write(line + "\n")
-            os.replace(draft, self.path)
+            replace_text(self.path, [line, "\n"], sync=False)

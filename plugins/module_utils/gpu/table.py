@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
+
 OPEN_REQUIRED, OPEN_NO = "required", "no"
 # Listed for 470 with one subsystem only, and later boards of the same chip that its list has not.
 NOT_IN_470 = {"20b5": "10de:1533", "20bd": "", "20f3": "", "20f5": "", "20f6": ""}
 
 
-def number(capability: str) -> tuple[int, int]:
-    """A compute capability (or another version of two numbers) as numbers that compare."""
-    major, _, minor = str(capability).partition(".")
-    return int(major), int(minor or 0)
+def capability_number(capability: Any) -> tuple[int, ...]:
+    """A compute capability as numbers that compare: ``9`` and ``9.0`` are equal."""
+    return numbers(str(capability), least=2)
 
 
 def describe(found: list[dict[str, Any]], table: dict[str, Any], deep: list[dict[str, str]] | None = None) -> list[dict[str, Any]]:

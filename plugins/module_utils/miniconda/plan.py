@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.miniconda.params import Params
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 APT = ("aria2", "bzip2", "ca-certificates")
 INSTALLED_BYTES = 700_000_000
@@ -131,8 +132,3 @@ def version_of(installer: str) -> str:
     """The conda version that an installer's version names: ``py310_24.11.1-0`` holds conda 24.11.1."""
     match = re.search(r"(\d+(?:\.\d+)+)", installer)
     return match.group(1) if match else installer
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """A version as numbers that compare."""
-    return tuple(int(part) for part in re.findall(r"\d+", version))

@@ -93,7 +93,7 @@ def _sets(facts: Facts, source: str, branch: int) -> list[dict[str, Any]]:
     if source == "distribution":
         return package_sets.of_distribution(system, table, probed, branch, kernels, open_)
     if source == "nvidia":
-        return package_sets.of_nvidia(system, table, probed, branch, kernels, open_) if facts.nvidia_repository else []
+        return package_sets.of_nvidia(system, table, probed, branch, kernels, open_) if facts.release.nvidia_name else []
     entry = table["runfile"].get(branch)
     return [package_sets.of_runfile(system, table, probed, branch, kernels, entry)] if entry and not open_ else []
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
+from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import package_sets, present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.files import snapshot_of
@@ -30,7 +30,7 @@ class Facts:
         no_gpu: why there are none, when there are none.
         probed: the probe's section, ``state["nvidia_driver"]``.
         table: ``roles/nvidia_driver/files/packages.yml``.
-        nvidia_repository: name of NVIDIA's apt repository for the system, empty for none.
+        release: what the host's distribution and release has.
         kernels: releases that the driver must have a module for, the one that boots next last.
         present: the driver of the host, None for none.
         libraries: libraries of a driver without the driver, which other programs bring along; ``present`` is None then.
@@ -55,7 +55,7 @@ class Facts:
     no_gpu: str
     probed: dict[str, Any]
     table: dict[str, Any]
-    nvidia_repository: str
+    release: Release
     kernels: list[str]
     present: Present | None
     libraries: Present | None
@@ -117,7 +117,7 @@ def gather(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Facts
         no_gpu=ctx.no_gpu,
         probed=probed,
         table=ctx.local["nvidia_driver"]["packages"],
-        nvidia_repository=nvidia_repository.distribution(state),
+        release=ctx.release,
         kernels=kernels,
         present=None if libraries else driver,
         libraries=libraries,

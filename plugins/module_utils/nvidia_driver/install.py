@@ -131,7 +131,7 @@ def fix(facts: Facts, kinds: set[str], branch: int) -> str:
     """What to do about the obstacles of these kinds, see ``Candidate.against``."""
     found = []
     if "secure" in kinds:
-        found.append(messages.secure_boot(facts.probed["kernels"], facts.system))
+        found.append(messages.secure_boot(facts.probed["kernels"], facts.release))
     if "kernel" in kinds:
         found.append(_fix_kernel(facts, branch))
     if "headers" in kinds:

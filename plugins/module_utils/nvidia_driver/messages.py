@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
 from ansible_collections.codetr.provision.plugins.module_utils.host.kernels import flavours
 
 if TYPE_CHECKING:
@@ -94,17 +95,17 @@ def flavour_of(driver: dict[str, Any], system: dict[str, Any]) -> str:
     return max(fits, key=len) if fits else names[0] if names else "amd64" if system["id"] == "debian" else "generic"
 
 
-def secure_boot(boot: dict[str, Any], system: dict[str, Any]) -> str:
+def secure_boot(boot: dict[str, Any], release: Release) -> str:
     """How a module that is compiled here comes to be accepted."""
     off = "switch secure boot off (in the firmware, or in the cloud's settings of the machine)"
     key = boot.get("mok_key") or ""
     enroll = f"enroll the key that DKMS signs with (`sudo mokutil --import {key or UBUNTU_KEY}`, confirmed at the console when it restarts)"
-    if system["id"] == "ubuntu":
+    if release.distribution == "ubuntu":
         made = "" if key else "make a key with `sudo update-secureboot-policy --new-key` and "
         return f"boot a kernel that Ubuntu has signed modules for (linux-image-generic is one), {made}{enroll}, or {off}"
     if key:
         return f"{enroll}, or {off}"
-    if system["version"] == "11":
+    if not release.dkms_key:
         return off
     return (
         "make a key for DKMS, /var/lib/dkms/mok.key and mok.pub, and enroll it (`sudo mokutil --import /var/lib/dkms/mok.pub`, "

@@ -8,15 +8,11 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.module_utils.gpu.table import branch_of
 from ansible_collections.codetr.provision.plugins.module_utils.host.kernels import expand, flavours
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 # Those of one release; a metapackage follows the newest.
 EXACT_HEADERS = re.compile(r"linux-headers-\d")
 PLACEHOLDER = re.compile(r"\{(series|branch|flavour|kernel|-open|open-)\}")
-
-
-def release_number(release: str) -> tuple[int, ...]:
-    """A kernel's release as numbers that compare: 6.1.0-56-amd64 is (6, 1, 0, 56)."""
-    return tuple(int(part) for part in re.findall(r"\d+", re.split(r"-[a-z]", release)[0]))
 
 
 def counting(driver: dict[str, Any], config: dict[str, Any], container: str) -> list[str]:
@@ -27,10 +23,10 @@ def counting(driver: dict[str, Any], config: dict[str, Any], container: str) -> 
     if config["nvidia_driver_kernels"]:
         return list(config["nvidia_driver_kernels"])
     boot = driver["kernels"]
-    images = sorted((name for name, kernel in boot["known"].items() if kernel["image"]), key=release_number)
+    images = sorted((name for name, kernel in boot["known"].items() if kernel["image"]), key=numbers)
     if images and not container:
         return [*([boot["running"]] if boot["ours"] and boot["running"] != images[-1] else []), images[-1]]
-    return sorted((name for name, kernel in boot["known"].items() if kernel["headers"]), key=release_number)
+    return sorted((name for name, kernel in boot["known"].items() if kernel["headers"]), key=numbers)
 
 
 def headers(driver: dict[str, Any], kernels: list[str], fallback: str) -> list[str]:
@@ -154,8 +150,8 @@ def too_new(kernels: list[str], last: str | None) -> list[str]:
     """The kernels that are newer than a set was tested with, by the first two numbers of their releases."""
     if last is None:
         return []
-    limit = tuple(int(part) for part in last.split("."))
-    return [release for release in kernels if release_number(release)[: len(limit)] > limit]
+    limit = numbers(last)
+    return [release for release in kernels if numbers(release)[: len(limit)] > limit]
 
 
 def of_runfile(

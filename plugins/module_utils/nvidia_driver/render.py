@@ -145,8 +145,7 @@ def _add_components(stage: Stage, params: Params, chosen: Candidate, facts: Fact
     if facts.system["id"] != "debian":
         return
     probed, first = facts.probed, chosen.sets[0]
-    codename = facts.table["debian"][facts.system["version"]]["codename"]
-    edits = apt_sources.with_components(probed["sources"], codename, first["components"])
+    edits = apt_sources.with_components(probed["sources"], facts.release.codename, first["components"])
     # Whatever the archive is called on this host, apt knows the driver by it.
     if edits is None and first["lead"] in probed["candidates"]:
         edits = {}

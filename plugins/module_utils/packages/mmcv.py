@@ -6,13 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
-from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import COMPILERS, numbers
-from ansible_collections.codetr.provision.plugins.module_utils.gpu.table import number
+from ansible_collections.codetr.provision.plugins.module_utils.gpu.table import capability_number
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
-# Host compilers by Debian package; g++ is what each distribution means by it.
-HOST_COMPILERS = tuple(f"g++-{major}" for major in sorted({major for offered in COMPILERS.values() for major in offered}))
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -60,8 +57,8 @@ def capabilities(config: dict[str, Any], ctx: Context) -> list[str]:
     highest = ctx.stack["mmcv"].get("compute_capability_max")
     asked = config["codetr_packages_compute_capabilities"] or [gpu["capability"] for gpu in ctx.gpus if gpu["capability"]]
     # Code for 8.6 runs on 8.9, which this compiler does not know.
-    fitting = {min(str(each), highest, key=number) if highest else str(each) for each in asked}
-    return sorted(fitting, key=number)
+    fitting = {min(str(each), highest, key=capability_number) if highest else str(each) for each in asked}
+    return sorted(fitting, key=capability_number)
 
 
 def wheel_key(stack: dict[str, Any], os_release: dict[str, Any], archs: list[str]) -> str:
@@ -176,14 +173,15 @@ def _toolkit(state: dict[str, Any], ctx: Context, env: str) -> str:
     planned = {check["minor"]: check["nvcc"].rsplit("/bin/", 1)[0] for check in ctx.earlier["cuda_toolkit"].params["checks"]}
     there = {each["minor"]: each["path"] for each in state["cuda_toolkit"]["toolkits"] if each["nvcc"] and each["version"]}
     found = {**there, **planned}
-    same = sorted((minor for minor in found if minor.split(".")[0] == major), key=lambda minor: (minor == stack["cuda"], number(minor)))
+    same = [minor for minor in found if minor.split(".")[0] == major]
+    same.sort(key=lambda minor: (minor == stack["cuda"], numbers(minor)))
     return found[same[-1]] if same else ""
 
 
 def _host_compiler(source: Source, state: dict[str, Any], ctx: Context, home: str, what: str) -> str | None:
     """The ending of gcc and g++ that nvcc works with: empty for the plain ones; None, and ``why_not``, where there is none."""
     below = str(ctx.stack["mmcv"].get("gcc_below") or _record_of(ctx, home).get("gcc_below") or "")
-    offered = COMPILERS.get(nvidia_repository.distribution(state), ())
+    offered = ctx.release.compilers
     have = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
     if not home or not below or not have or numbers(have) < numbers(below):
         source.apt = ["g++"]

@@ -14,16 +14,9 @@ from ansible_collections.codetr.provision.plugins.module_utils.stage import Cont
 
 # OpenCV needs libGL and glib on a server; the others compile the packages that PyPI has only as sources.
 APT = ("libgl1", "libglib2.0-0", "g++", "git", "ca-certificates")
-APT_RENAMED = {("ubuntu", "24.04"): {"libglib2.0-0": "libglib2.0-0t64"}}
 # Measured, or for stack cu113 the wheel's size and what CUDA 11's libraries take unpacked.
 BYTES = {"cpu": 4_500_000_000, "cuda": 9_000_000_000}
 SHADOWS = ("mmdet", "mmcv", "projects")
-
-
-def apt_names(os_release: dict[str, Any]) -> list[str]:
-    """The Debian packages by the names that this distribution gives them."""
-    renamed = APT_RENAMED.get((os_release["id"], os_release["version"]), {})
-    return [renamed.get(name, name) for name in APT]
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -66,7 +59,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     half = state["inprogress"].get("packages") is not None
     foreign = _foreign(here, config, ctx)
     compiles = source.compiles or (source.need and source.kind == "prebuilt" and bool(source.build))
-    stage.apt = [name for name in [*apt_names(state["os"]), *(source.apt if compiles else [])] if state["apt"].get(name) is None]
+    stage.apt = [name for name in [*map(ctx.release.package, APT), *(source.apt if compiles else [])] if state["apt"].get(name) is None]
     _check_foreign(stage, here, config, foreign)
     locked = half or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
     params: Params = {

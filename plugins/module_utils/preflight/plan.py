@@ -8,7 +8,6 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 APT = ("ca-certificates",)
-SUPPORTED = {"debian": ("11", "12"), "ubuntu": ("20.04", "22.04", "24.04")}
 GIB = 1 << 30
 CLOCK_SECONDS = 300
 MEMORY_LEAST = 2 * GIB
@@ -25,7 +24,7 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     """Judge the host and plan the prefix. The room that all stages together need is judged by ``check_space`` afterwards."""
     stage = Stage("preflight", version=state["os"]["name"])
-    _system(stage, state)
+    _system(stage, state, ctx)
     _machine(stage, state)
     _prefix(stage, state, ctx)
     # What a driver's own compilation left half way is the driver's stage to mend.
@@ -54,11 +53,10 @@ def folders_of(prefix: str) -> list[str]:
     return [prefix, f"{prefix}/receipts", f"{prefix}/cache", f"{prefix}/log"]
 
 
-def _system(stage: Stage, state: dict[str, Any]) -> None:
+def _system(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
     system, arch = state["os"], state["machine"]["arch"]
-    names = ", ".join(f"{name.capitalize()} {' or '.join(versions)}" for name, versions in SUPPORTED.items())
-    if system["version"] not in SUPPORTED.get(system["id"], ()):
-        stage.problem(f"{system['name'] or 'This system'} is not supported.", f"Use a host with {names}.")
+    if not ctx.release.supported:
+        stage.problem(f"{system['name'] or 'This system'} is not supported.", f"Use a host with {ctx.releases.supported}.")
     elif not system["apt"]:
         stage.problem(f"{system['name']} has no apt-get here.", "Install apt, or use a full image of the distribution.")
     if arch != "x86_64":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
-from ansible_collections.codetr.provision.plugins.module_utils.gpu.table import number
+from ansible_collections.codetr.provision.plugins.module_utils.gpu.table import capability_number
+from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 CPU = "cpu"
 # Not preflight: what preflight_only_warn waves through is the host, and never a stack that has no code for its gpus.
@@ -36,13 +37,14 @@ def covers(variant: dict[str, Any], gpu: dict[str, Any]) -> bool:
     if gpu["capability"] is None:
         return variant["compute_capability"][1] is None
     low, high = variant["compute_capability"]
-    return number(low) <= number(gpu["capability"]) and (high is None or number(gpu["capability"]) <= number(high))
+    own = capability_number(gpu["capability"])
+    return capability_number(low) <= own and (high is None or own <= capability_number(high))
 
 
 def variant_for(stack: dict[str, Any], gpus: list[dict[str, Any]], version: str) -> dict[str, Any] | None:
     """The variant of a stack that runs on all these gpus with a driver of this version, or None."""
     for variant in stack.get("gpu", []):
-        if all(covers(variant, gpu) for gpu in gpus) and _numbers(version) >= _numbers(_needs(variant, gpus)):
+        if all(covers(variant, gpu) for gpu in gpus) and numbers(version) >= numbers(_needs(variant, gpus)):
             return dict(variant)
     return None
 
@@ -50,22 +52,18 @@ def variant_for(stack: dict[str, Any], gpus: list[dict[str, Any]], version: str)
 def least_driver(stack: dict[str, Any], gpus: list[dict[str, Any]]) -> str:
     """The oldest driver with which a stack runs on these gpus."""
     fits = [variant for variant in stack["gpu"] if all(covers(variant, gpu) for gpu in gpus)] or stack["gpu"]
-    least = min((_needs(variant, gpus) for variant in fits), key=_numbers)
+    least = min((_needs(variant, gpus) for variant in fits), key=numbers)
     return least[: -len(".0")] if least.endswith(".0") else least
 
 
 def _needs(variant: dict[str, Any], gpus: list[dict[str, Any]]) -> str:
     """The oldest driver with which one variant runs on these gpus."""
     rules = [rule["driver"] for rule in variant.get("newer_driver", []) if any(_at_least(rule, gpu) for gpu in gpus)]
-    return str(max([variant["driver"], *rules], key=_numbers))
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
+    return str(max([variant["driver"], *rules], key=numbers))
 
 
 def _at_least(rule: dict[str, Any], gpu: dict[str, Any]) -> bool:
-    return gpu["capability"] is None or number(gpu["capability"]) >= number(rule["from"])
+    return gpu["capability"] is None or capability_number(gpu["capability"]) >= capability_number(rule["from"])
 
 
 def choose(state: dict[str, Any], config: dict[str, Any], catalog: dict[str, Any]) -> tuple[str, str, list[dict[str, str]]]:
@@ -140,8 +138,8 @@ def no_gpu(state: dict[str, Any]) -> str:
 def _range(stack: dict[str, Any]) -> str:
     lows = [variant["compute_capability"][0] for variant in stack["gpu"]]
     highs = [variant["compute_capability"][1] for variant in stack["gpu"]]
-    top = "" if None in highs else f" to {max(highs, key=number)}"
-    return f"it is for compute capability {min(lows, key=number)}{top}" + (" and newer" if not top else "")
+    top = "" if None in highs else f" to {max(highs, key=capability_number)}"
+    return f"it is for compute capability {min(lows, key=capability_number)}{top}" + (" and newer" if not top else "")
 
 
 def _problem(message: str, fix: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stacks
+from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of
 
 
 def resolve(
@@ -63,9 +64,8 @@ def python_of(stack: dict[str, Any], state: dict[str, Any], config: dict[str, An
         return str(option)
     base = here["base"] if config["codetr_env_manager"] == "venv" else None
     for version in (here["python"], base):
-        minor = ".".join((version or "").split(".")[:2])
-        if minor in stack["python"]:
-            return minor
+        if minor_of(version) in stack["python"]:
+            return minor_of(version)
     return str(stack["python"][0])
 
 
