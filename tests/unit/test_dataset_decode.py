@@ -221,7 +221,7 @@ def test_a_decoder_ends_when_the_process_that_asked_is_killed() -> None:
 def test_it_works_from_an_archive_in_an_interpreter_without_pil(tmp_path: Path) -> None:
     """As Ansible runs a module: from a zip, in the host's own Python."""
     with zipfile.ZipFile(tmp_path / "module.zip", "w") as archive:
-        for path in (ROOT / "plugins" / "module_utils" / "dataset").glob("*.py"):
+        for path in (ROOT / "plugins" / "module_utils" / "datasets").glob("*.py"):
             archive.write(path, f"ansible_collections/codetr/provision/{path.relative_to(ROOT)}")
         for folder in ("", "/codetr", "/codetr/provision", "/codetr/provision/plugins", "/codetr/provision/plugins/module_utils"):
             archive.writestr(f"ansible_collections{folder}/__init__.py", "")

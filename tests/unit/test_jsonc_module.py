@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import tempfile
 import stat
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def test_a_user_that_does_not_exist_is_named() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_file_is_written_as_its_user_and_root_is_back_afterwards(tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
-    home = Path(codetr_jsonc.tempfile.mkdtemp(dir="/tmp"))
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
     with codetr_jsonc.acting_as("nobody"):
         codetr_jsonc.write(str(home / "new"), "{}")
@@ -75,7 +76,7 @@ def test_a_file_is_written_as_its_user_and_root_is_back_afterwards(tmp_path: Pat
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_file_in_a_group_that_its_owner_is_not_in_can_be_written() -> None:
     nobody = pwd.getpwnam("nobody")
-    home = Path(codetr_jsonc.tempfile.mkdtemp(dir="/tmp"))
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
     mine = home / "mine"
     mine.write_text("{}")
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
