@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-import tempfile
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Iterator
 
 from ansible_collections.codetr.provision.plugins.module_utils.apt import sources as apt_sources
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import messages, package_sets
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import SOURCES, Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
 
-SOURCES = ("distribution", "nvidia", "runfile")
 DEFAULT_BRANCHES = [470]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A branch from one source.
-
-    Attributes:
-        branch: the driver's branch.
-        source: one of ``SOURCES``.
-        sets: package sets that the host can take, the best first; see ``package_sets.of_distribution``.
-        against: what rules out the other sets, by kind: kernel, secure, prebuilt, headers.
-    """
-
-    branch: int
-    source: str
-    sets: list[dict[str, Any]]
-    against: dict[str, str] = field(default_factory=dict)
 
 
 def list_candidates(facts: Facts, branches: list[int], sources: tuple[str, ...]) -> Iterator[Candidate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidates import Candidate
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.stage import IDLE_ACTIONS
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import candidates, messages, package_sets
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidates import Candidate
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.decision import CPU_FIX, Decision, wait_for_restart
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stacks

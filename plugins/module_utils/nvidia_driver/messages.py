@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
 from ansible_collections.codetr.provision.plugins.module_utils.host.kernels import flavours
-
-if TYPE_CHECKING:
-    from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidates import Candidate
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
 
 FROM = {"distribution": "the distribution", "nvidia": "NVIDIA's repository", "runfile": "NVIDIA's installer"}
 NVIDIA = "developer.download.nvidia.com"

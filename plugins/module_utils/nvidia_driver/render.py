@@ -7,7 +7,7 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.apt import sources as apt_sources
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import files
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidates import Candidate
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.decision import Decision
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.keep import blacklists_nouveau, wants_persistence
