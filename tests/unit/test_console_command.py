@@ -232,7 +232,7 @@ def test_a_task_without_figures_is_what_is_being_done() -> None:
 @pytest.mark.parametrize(("name", "shown"), [
     ("Check that no process uses a GPU", "checking that no process uses a GPU"), ("Run verify", "running verify"),
     ("Set the hold", "setting the hold"), ("Free the GPU", "freeing the GPU"), ("Gathering Facts", "Gathering Facts"),
-    ("meta", "meta"), ("apt-get update", "apt-get update"), ("Read the result back", "reading the result back"), ("", ""),
+    ("meta", "meta"), ("apt-get update", "apt-get update"), ("Read the receipt", "reading the receipt"), ("", ""),
 ])
 def test_what_is_being_done(name: str, shown: str) -> None:
     assert wording.doing(name) == shown
