@@ -96,7 +96,7 @@ def build(
         running: stages that will be carried out, and that there has to be room for; None is all.
 
     Returns:
-        ``{"stack", "stack_reason", "stages": {name: stage}, "problems", "warnings", "waits", "gpus", "needs"}``; a host with problems is
+        ``{"stack", "stack_reason", "stages": {name: stage}, "problems", "warnings", "waits", "gpus"}``; a host with problems is
         not to be touched. ``waits`` says what a restart of the host is waited for.
     """
     name, why, problems = stack.choose(state, config, catalog)
@@ -124,8 +124,12 @@ def build(
         ],
         "waits": [text for stage in stages for text in stage.waits],
         "gpus": gpus,
-        "needs": [{**need, "stage": stage.stage} for stage in stages if stage.todo for need in stage.needs],
     }
+
+
+def needs(plan: dict[str, Any]) -> list[dict[str, str]]:
+    """What must answer before the host is touched, ``{"url", "why", "stage"}``: of each stage that has something to do."""
+    return [{**need, "stage": name} for name, stage in plan["stages"].items() if stage["todo"] for need in stage["needs"]]
 
 
 def _resolved(ctx: Context, state: dict[str, Any], config: dict[str, Any], catalog: dict[str, Any], driver: Stage) -> dict[str, Any]:

@@ -10,6 +10,7 @@ description:
   - An edit is a literal text, its replacement, and how many places it has. Fewer or more places is an error that changes nothing.
   - A file is edited only when its hash is the one of the commit, and is checked against the hash that it must have afterwards.
   - All files are checked before the first is written. Each is replaced atomically.
+  - An action plugin reads O(source) on the controller, so that a plan names files and no texts.
 options:
   repo:
     description: The checkout.
@@ -18,28 +19,35 @@ options:
   user:
     description: Who owns it.
     type: str
+  source:
+    description:
+      - The list of edits, relative to the collection or absolute on the controller. It has groups of files, each with C(path),
+        C(sha256_before), C(sha256_after) and C(edits) (C(find), C(replace), C(count)).
+    type: str
+  sha256:
+    description: Of O(source). A list that has changed since is refused.
+    type: str
+    default: ""
   apply:
-    description: "Files to edit: path, sha256_before, sha256_after, edits (find, replace, count)."
+    description: Paths of O(source) to edit. The action plugin hands the module their entries.
     type: list
-    elements: dict
+    elements: raw
     default: []
   revert:
-    description: Files to take back, in the same form.
+    description: Paths of O(source) to take back.
     type: list
-    elements: dict
+    elements: raw
     default: []
 author: codetr-provision
 """
 
 EXAMPLES = r"""
-- name: Edit one place
+- name: Edit one file
   codetr.provision.codetr_edits:
     repo: /opt/codetr/Co-DETR
-    apply:
-      - path: tools/train.py
-        sha256_before: "{{ before }}"
-        sha256_after: "{{ after }}"
-        edits: [{find: "old", replace: "new", count: 1}]
+    user: trainer
+    source: roles/codetr_repo/files/edits/sense-x-co-detr-26653521.yml
+    apply: [projects/models/query_denoising.py]
 """
 
 RETURN = r"""
@@ -65,8 +73,10 @@ def main() -> None:
         {
             "repo": {"type": "path", "required": True},
             "user": {"type": "str"},
-            "apply": {"type": "list", "elements": "dict", "default": []},
-            "revert": {"type": "list", "elements": "dict", "default": []},
+            "source": {"type": "str"},
+            "sha256": {"type": "str", "default": ""},
+            "apply": {"type": "list", "elements": "raw", "default": []},
+            "revert": {"type": "list", "elements": "raw", "default": []},
         },
         supports_check_mode=True,
     )

@@ -111,7 +111,7 @@ class PlanningAction(ActionBase):
         account = state["user"]["owner"]
         environment = environment_of(wanted, account)
         ours = set(plan["stages"]) if running is None else {*running, *planner.ALWAYS}
-        needs = [need for need in plan["needs"] if need["stage"] in ours]
+        needs = [need for need in planner.needs(plan) if need["stage"] in ours]
         if reach and needs and not any(problem["stage"] in ours for problem in plan["problems"]):
             urls = [need["url"] for need in needs]
             answer = self._execute_module("codetr.provision.codetr_reach", {"urls": urls, "environment": environment}, task_vars=task_vars)

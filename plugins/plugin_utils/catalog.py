@@ -11,13 +11,20 @@ from typing import Any
 
 import yaml
 from ansible_collections.codetr.provision.plugins.module_utils import distribution
+from ansible_collections.codetr.provision.plugins.module_utils.files.pack import tree_digest
 from ansible_collections.codetr.provision.plugins.module_utils.packages.plan import block, local_hashes, pins
-from ansible_collections.codetr.provision.plugins.module_utils.workspace import plan as workspace
+from ansible_collections.codetr.provision.plugins.plugin_utils import sources
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = sources.ROOT
+WORKSPACE = "roles/codetr_workspace"
+# The package that bin/verify and the role codetr_verify run; it is put into the workspace.
+VERIFY = "roles/codetr_verify/files/verify"
+MMCV_EDITS = "roles/codetr_packages/files/edits"
+REPO_EDITS = "roles/codetr_repo/files/edits"
 # Installed before the rest, whose source packages are built with them and not with whatever is newest.
 BUILD_TOOLS = ("pip", "setuptools", "wheel")
 MIRROR_SECONDS = 5.0
+EDITS_KEYS = {"repository", "commit", "groups", "stand_in"}
 DEFAULT_WHEEL_CACHE = "~/.cache/codetr-provision/wheels"
 
 
@@ -38,7 +45,7 @@ def load(config: dict[str, Any]) -> dict[str, Any]:
         "artifacts": artifacts(config["provision_artifacts"], config["provision_mirror"]),
         "edits": edits(config["codetr_repo_edits"], config["codetr_repo_commit"]),
         "wheels": wheels(wheel_cache(config)),
-        "local": {"nvidia_driver": nvidia(), "workspace": workspace.local(str(ROOT / "roles" / "codetr_workspace"))},
+        "local": {"nvidia_driver": nvidia(), "workspace": workspace()},
         "pip_index": pip_index(),
     }
 
@@ -54,15 +61,32 @@ def nvidia() -> dict[str, Any]:
     return {name: yaml.safe_load((files / f"{name}.yml").read_text()) for name in ("gpus", "packages")}
 
 
+def workspace() -> dict[str, Any]:
+    """What role codetr_workspace puts on a host, by reference: ``src`` (relative to the collection) and ``sha256``.
+
+    ``bin`` and ``verify["files"]`` by name; the notebook with its ``text``, from which the plan knows its cells.
+    """
+    wrappers, notebook = f"{WORKSPACE}/templates/bin", f"{WORKSPACE}/templates/codetr_sandbox.py"
+    verify, text = sources.digests(sources.tree(VERIFY)), sources.read(notebook)
+    return {
+        "bin": {
+            name: {"src": f"{wrappers}/{name}", "sha256": digest} for name, digest in sources.digests(sources.tree(wrappers)).items()
+        },
+        "verify": {"src": VERIFY, "sha256": tree_digest(verify), "files": verify},
+        "notebook": {"src": notebook, "sha256": hashlib.sha256(text).hexdigest(), "text": text.decode()},
+    }
+
+
 def stacks() -> dict[str, dict[str, Any]]:
-    """All stacks by name. The edits that one makes to mmcv-full's sources are read: ``{"files": [...], "digest"}``."""
+    """All stacks by name. The edits of mmcv-full's sources are a reference: ``{"source", "digest", "paths"}``."""
     found = {}
     for path in sorted((ROOT / "stacks").glob("*.yml")):
         data = yaml.safe_load(path.read_text())
         if data["mmcv"].get("edits"):
-            source = (ROOT / "roles" / "codetr_packages" / "files" / "edits" / f"{data['mmcv']['edits']}.yml").read_bytes()
-            files = [entry for group in yaml.safe_load(source)["groups"].values() for entry in group["files"]]
-            data["mmcv"]["edits"] = {"files": files, "digest": hashlib.sha256(source).hexdigest()}
+            source = f"{MMCV_EDITS}/{data['mmcv']['edits']}.yml"
+            text = sources.read(source)
+            paths = [entry["path"] for group in yaml.safe_load(text)["groups"].values() for entry in group["files"]]
+            data["mmcv"]["edits"] = {"source": source, "digest": hashlib.sha256(text).hexdigest(), "paths": paths}
         found[path.stem] = data
     return found
 
@@ -100,23 +124,33 @@ def artifacts(overrides: dict[str, Any], mirror: str) -> dict[str, dict[str, Any
 
 
 def edits(path: str, commit: str) -> dict[str, Any] | None:
-    """The list of edits for a commit: the file that the option names, or one of ours; None where there is none.
+    """The list of edits for a commit, with ``source`` and ``sha256`` to refer to it by; None where there is none.
+
+    Args:
+        path: a file of the user's own; without one, ours for the commit is taken.
 
     Raises:
         CatalogError: the named file cannot be read, or is for another commit.
     """
     if path:
+        source = str(Path(path).expanduser().absolute())
         try:
-            data = yaml.safe_load(Path(path).expanduser().read_text())
+            text = Path(source).read_bytes()
+            data = yaml.safe_load(text)
         except (OSError, yaml.YAMLError) as error:
             raise CatalogError(f"codetr_repo_edits: {path} on the controller cannot be read: {error}") from error
         if not isinstance(data, dict) or data.get("commit") != commit:
             raise CatalogError(f"codetr_repo_edits: {path} is no list of edits for codetr_repo_commit {commit}.")
-        return data
-    for ours in sorted((ROOT / "roles" / "codetr_repo" / "files" / "edits").glob("*.yml")):
-        data = yaml.safe_load(ours.read_text())
+        unknown = sorted(set(data) - EDITS_KEYS)
+        if unknown or not isinstance(data.get("groups"), dict):
+            what = f"has the unknown key {unknown[0]}" if unknown else "has no groups"
+            raise CatalogError(f"codetr_repo_edits: {path} {what}; its keys are {', '.join(sorted(EDITS_KEYS))}. Stacks name the groups.")
+        return {**data, "source": source, "sha256": hashlib.sha256(text).hexdigest()}
+    for ours in sorted((ROOT / REPO_EDITS).glob("*.yml")):
+        text = ours.read_bytes()
+        data = yaml.safe_load(text)
         if data["commit"] == commit:
-            return dict(data)
+            return {**data, "source": f"{REPO_EDITS}/{ours.name}", "sha256": hashlib.sha256(text).hexdigest()}
     return None
 
 

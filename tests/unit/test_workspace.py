@@ -91,7 +91,7 @@ def test_weights_with_another_hash_are_fetched_again_and_a_stand_in_is_marked(be
 def test_a_backbone_is_linked_where_the_config_looks(bench: Bench) -> None:
     config = bench.at(f"{REPO}/{DEFAULTS['codetr_workspace_config']}")
     config.write_text("pretrained = 'models/swin_tiny_patch4_window7_224.pth'\n")
-    assert "loads models/swin_tiny_patch4_window7_224.pth, which is not there" in bench.plan().warnings[0]
+    assert "loads models/swin_tiny_patch4_window7_224.pth, which does not exist" in bench.plan().warnings[0]
     bench.config["codetr_workspace_backbones"] = {"swin_tiny_patch4_window7_224.pth": "/mnt/swin.pth"}
     assert "/mnt/swin.pth is not on the host" in bench.plan().problems[0]["message"]
     bench.at("/mnt").mkdir()

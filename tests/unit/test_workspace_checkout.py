@@ -67,7 +67,7 @@ def test_an_unparsable_file_is_left_alone_and_said(bench: Bench, text: str, why:
     assert bench.at(REPO + "/.vscode/launch.json").read_text() == text
     again = bench.plan()
     assert again.action == "keep"
-    assert "launch.json is left as it is" in again.warnings[0] and why in again.warnings[0]
+    assert "launch.json is not JSON with comments and is left alone" in again.warnings[0] and why in again.warnings[0]
 
 
 def test_an_interpreter_that_the_user_chose_stays(bench: Bench) -> None:

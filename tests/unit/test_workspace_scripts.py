@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import Desk, environment_file
+from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import Settings, environment_file
 
 BIN = Path(__file__).parents[2] / "roles" / "codetr_workspace" / "templates" / "bin"
 CONFIG = "configs/small config.py"
@@ -39,7 +39,7 @@ class Workspace:
         (self.home / "bin").mkdir(parents=True)
         for source in BIN.iterdir():
             shutil.copy(source, self.home / "bin")
-        self.desk = Desk(
+        self.settings = Settings(
             workspace=str(self.home),
             repo=str(self.repo),
             python=str(self.python),
@@ -56,7 +56,7 @@ class Workspace:
             expect={"torch": "1.11.0", "mmcv": "1.6.0"},
             stand_ins=["resnet50-0676ba61"],
         )
-        (self.home / "codetr.env").write_text(environment_file(self.desk))
+        (self.home / "codetr.env").write_text(environment_file(self.settings))
 
     @staticmethod
     def program(path: Path, text: str) -> Path:
@@ -189,7 +189,7 @@ def test_a_shell_and_a_line_reader_read_the_same_values(tmp_path: Path) -> None:
     shown = subprocess.run(
         ["bash", "-c", f"set -aeu; source {shlex.quote(str(space.home))}/codetr.env; env"], capture_output=True, text=True, check=True
     ).stdout
-    for name, value in {**space.desk.training_environment(), **space.desk.settings()}.items():
+    for name, value in {**space.settings.training_environment(), **space.settings.wrapper_variables()}.items():
         assert f"{name}={value}\n" in shown
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.codetr.provision.plugins.action import codetr_files
 from ansible_collections.codetr.provision.plugins.module_utils import jsonc
+from ansible_collections.codetr.provision.plugins.module_utils.files.pack import pack
+from ansible_collections.codetr.provision.plugins.module_utils.files.place import place, unpack
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.workspace import plan as workspace
 from ansible_collections.codetr.provision.plugins.module_utils.workspace import probe
+from ansible_collections.codetr.provision.plugins.plugin_utils import catalog
 
 ROLE = Path(__file__).parents[2] / "roles" / "codetr_workspace"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
@@ -70,7 +74,7 @@ class Bench:
             stack=stack,
             artifacts=self.records,
             earlier=earlier,
-            local={"workspace": workspace.local(str(ROLE))},
+            local={"workspace": catalog.workspace()},
         )
 
     def state(self) -> dict[str, Any]:
@@ -88,13 +92,12 @@ class Bench:
         """What the role's tasks do."""
         stage = self.plan()
         assert not stage.problems
-        for path in stage.params["folders"]:
-            self.at(path).mkdir(parents=True, exist_ok=True)
-        for path in stage.params["stale"]:
-            self.at(path).unlink()
-        for item in stage.params["files"]:
-            self.at(item["path"]).write_text(item["content"])
-            self.at(item["path"]).chmod(int(item["mode"], 8))
+        packed = pack([codetr_files.read_file(item) for item in stage.params["files"]] + [
+            item for tree in stage.params["trees"] for item in codetr_files.read_tree(tree)
+        ])  # fmt: skip
+        entries = [{**entry, "path": str(self.at(entry["path"]))} for entry in unpack(**packed)]
+        roots, folders, stale = ([str(self.at(path)) for path in stage.params[name]] for name in ("roots", "folders", "stale"))
+        place(roots, folders, entries, stale, check_mode=False, with_diff=False)
         for item in stage.params["weights"]:
             self.at(item["dest"]).write_bytes(b"weights")
         for item in stage.params["links"]:

@@ -152,7 +152,7 @@ def _building(source: Source, state: dict[str, Any], config: dict[str, Any], ctx
         "environment": environment,
         "work": _work(ctx),
         "sdist": f"{mmcv['project']}-{mmcv['version']}",
-        "edits": (mmcv.get("edits") or {}).get("files", []),
+        "edits": mmcv.get("edits") or {},
         "compiler_lock_file": stack["compiler_lock_file"] if mmcv.get("compiler") == "packages" else "",
         "cudart": cudart,
         "archs": archs,

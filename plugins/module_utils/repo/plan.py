@@ -51,8 +51,8 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         return stage
     move = not clone and here["commit"] != commit
     marks = {path: _mark(here["files"].get(path), entry) for path, entry in known.items()}
-    apply = [entry for path, entry in wanted.items() if clone or move or marks[path] == "before"]
-    revert = [entry for path, entry in known.items() if not clone and marks[path] == "after" and (move or path not in wanted)]
+    apply = [path for path in wanted if clone or move or marks[path] == "before"]
+    revert = [path for path in known if not clone and marks[path] == "after" and (move or path not in wanted)]
     own = sorted(path for path in here["changed"] if marks.get(path) not in ("after", "merged"))
     lost = [path for path in wanted if not clone and not move and marks[path] == "foreign"]
     if own and (move or lost):
@@ -70,6 +70,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "commit": commit,
         "clone": clone,
         "checkout": move,
+        "edits": {key: (ctx.edits or {}).get(key, "") for key in ("source", "sha256")},
         "apply": apply,
         "revert": revert,
         "install": install,

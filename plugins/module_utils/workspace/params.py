@@ -20,9 +20,12 @@ class Params(TypedDict):
     user: str
     group: str
     verify_environment: dict[str, str]
+    roots: list[str]
     folders: list[str]
+    reown: list[str]
     stale: list[str]
     files: list[dict[str, Any]]
+    trees: list[dict[str, Any]]
     links: list[dict[str, Any]]
     models: str
     weights: list[dict[str, Any]]

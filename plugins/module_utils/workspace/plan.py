@@ -1,10 +1,10 @@
-"""What users work with: environment file, wrappers, VS Code entry, links, backbone weights, notebook, and the verify package."""
+"""The folder that users train from: environment file, wrappers, VS Code entry, links, backbone weights, notebook, verify package."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import parts_for
@@ -19,30 +19,13 @@ from ansible_collections.codetr.provision.plugins.module_utils.workspace.checkou
     plan_notebook,
     plan_vscode,
 )
-from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import ENTRY_NAME, Desk, environment_file, unquotable
+from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import ENTRY_NAME, Settings, environment_file, unquotable
 
 APT = ("aria2",)
-# The package that bin/verify and the role codetr_verify run lies in that role, below the same folder.
-VERIFY = Path("codetr_verify", "files", "verify")
-
-
-def local(role_path: str) -> dict[str, Any]:
-    """The role's own files on the controller: ``{"bin": {name: text}, "verify": {relative path: text}, "notebook": text}``."""
-    role = Path(role_path)
-    verify = role.parent / VERIFY
-    return {
-        "bin": {path.name: path.read_text(encoding="utf-8") for path in sorted((role / "templates" / "bin").iterdir())},
-        "verify": {
-            str(path.relative_to(verify)): path.read_text(encoding="utf-8")
-            for path in sorted(verify.rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts
-        },
-        "notebook": (role / "templates" / "codetr_sandbox.py").read_text(encoding="utf-8"),
-    }
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    """The paths that the plan compares."""
+    """The paths to probe."""
     workspace, repo, torch_home = f"{ctx.prefix}/workspace", _repo(config, ctx), f"{ctx.prefix}/torch-home"
     weights = [_weight_path(torch_home, name) for name in config["codetr_workspace_weights"]]
     backbones = config["codetr_workspace_backbones"]
@@ -64,44 +47,44 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
-    """Compare every part with what it is to be. What is somebody else's is left alone and named."""
-    stage = Stage("workspace", version=Path(config["codetr_workspace_config"]).stem)
-    desk = _desk(config, ctx)
-    here, uid = state["workspace"], state["user"]["owner"].get("uid")
+    """Compare every part with what is wanted. Whatever belongs to somebody else is left alone and named."""
+    stage = Stage("workspace", version=PurePosixPath(config["codetr_workspace_config"]).stem)
+    settings = _settings(config, ctx)
+    current, uid = state["workspace"], state["user"]["owner"].get("uid")
     stage.remember = dict((state["receipts"].get("workspace") or {}).get("remember") or {})
     stage.params = {
-        "python": desk.python,
-        "repo": desk.repo,
-        "config": desk.config,
-        "data": desk.data,
-        "verify_parent": desk.workspace,
-        "verify_out": f"{desk.workspace}/verify-results",
-        "torch_home": desk.torch_home,
-        "expect": desk.expect,
-        "stand_ins": desk.stand_ins,
+        "python": settings.python,
+        "repo": settings.repo,
+        "config": settings.config,
+        "data": settings.data,
+        "verify_parent": settings.workspace,
+        "verify_out": f"{settings.workspace}/verify-results",
+        "torch_home": settings.torch_home,
+        "expect": settings.expect,
+        "stand_ins": settings.stand_ins,
         "user": ctx.user,
         "group": ctx.group,
         "verify_environment": {
-            **desk.environment,
-            "PYTHONPATH": desk.workspace,
-            "TORCH_HOME": desk.torch_home,
-            "MPLCONFIGDIR": f"{desk.cache}/matplotlib",
-            "XDG_CACHE_HOME": desk.cache,
+            **settings.environment,
+            "PYTHONPATH": settings.workspace,
+            "TORCH_HOME": settings.torch_home,
+            "MPLCONFIGDIR": f"{settings.cache}/matplotlib",
+            "XDG_CACHE_HOME": settings.cache,
         },
     }
-    _check(stage, here, config, ctx, desk)
-    _plan_files(stage, here, ctx, desk, uid)
-    plan_notebook(stage, here, config, desk, ctx.local["workspace"]["notebook"])
-    plan_links(stage, here, config, desk, ctx)
-    _plan_weights(stage, here, config, ctx, desk)
-    plan_vscode(stage, here, config, desk, ctx)
-    plan_exclude(stage, here, config, desk)
+    _check(stage, current, config, ctx, settings)
+    _plan_files(stage, current, ctx, settings, uid)
+    plan_notebook(stage, current, config, settings, ctx.local["workspace"]["notebook"])
+    plan_links(stage, current, config, settings, ctx)
+    _plan_weights(stage, current, config, ctx, settings)
+    plan_vscode(stage, current, config, settings, ctx)
+    plan_exclude(stage, current, config, settings)
     stage.apt = [name for name in APT if stage.params["weights"] and state["apt"].get(name) is None]
     changes = list(stage.after)
     if not changes:
-        stage.reason = f"everything is in place for {desk.config_name}"
+        stage.reason = f"everything is in place for {settings.config_name}"
         return stage
-    stage.action = "install" if here["files"].get(f"{desk.workspace}/codetr.env") is None else "update"
+    stage.action = "install" if current["files"].get(f"{settings.workspace}/codetr.env") is None else "update"
     stage.reason = f"write {', '.join(changes[:3])}{f' and {len(changes) - 3} more' if len(changes) > 3 else ''}"
     return stage
 
@@ -116,7 +99,7 @@ def _weight_path(torch_home: str, name: str) -> str:
 
 def _folders(config: dict[str, Any], ctx: Context) -> list[str]:
     workspace = f"{ctx.prefix}/workspace"
-    packages = sorted({os.path.dirname(path) for path in ctx.local["workspace"]["verify"]})
+    packages = sorted({os.path.dirname(path) for path in ctx.local["workspace"]["verify"]["files"]})
     folders = [
         workspace,
         f"{workspace}/bin",
@@ -127,8 +110,8 @@ def _folders(config: dict[str, Any], ctx: Context) -> list[str]:
     return folders + ([] if config["codetr_workspace_work_dir"] else [f"{ctx.prefix}/work_dirs"])
 
 
-def _desk(config: dict[str, Any], ctx: Context) -> Desk:
-    # From what the controller knows, not from what this run does: the same on every run.
+def _settings(config: dict[str, Any], ctx: Context) -> Settings:
+    # From what the controller knows, not from what this run does, so that it is the same in every run.
     used = {*config["codetr_workspace_weights"], *(part.name for part in parts_for(config["codetr_datasets_names"]))}
     if config["codetr_env_manager"] == "conda":
         used |= {miniconda.record_name(config), *config["miniconda_channels"]}
@@ -136,7 +119,7 @@ def _desk(config: dict[str, Any], ctx: Context) -> Desk:
     stand_ins = sorted(name for name, record in ctx.artifacts.items() if record["stand_in"] and name in used)
     if (ctx.edits or {}).get("stand_in"):
         stand_ins.append("Co-DETR")
-    return Desk(
+    return Settings(
         workspace=f"{ctx.prefix}/workspace",
         repo=_repo(config, ctx),
         python=ctx.env_python(),
@@ -155,57 +138,78 @@ def _desk(config: dict[str, Any], ctx: Context) -> Desk:
     )
 
 
-def _check(stage: Stage, here: dict[str, Any], config: dict[str, Any], ctx: Context, desk: Desk) -> None:
-    if not 0 < desk.port < 65536:
+def _check(stage: Stage, current: dict[str, Any], config: dict[str, Any], ctx: Context, settings: Settings) -> None:
+    if not 0 < settings.port < 65536:
         stage.problem(
-            f"codetr_workspace_master_port is {desk.port}, and a port is a number from 1 to 65535.",
+            f"codetr_workspace_master_port is {settings.port}, and a port is a number from 1 to 65535.",
             "Leave it out for 29500, or give a free port.",
         )
-    for name in unquotable(desk):
+    for name in unquotable(settings):
         stage.problem(
             f"The value of {name} in codetr.env has a quote or a line break in it.",
             "Choose paths and names without ' and without line breaks.",
         )
-    if not here["config"]["found"] and not ctx.earlier["repo"].todo:
+    if not current["config"]["found"] and not ctx.earlier["repo"].todo:
         stage.problem(
-            f"There is no config {desk.config} in {desk.repo}.",
+            f"There is no config {settings.config} in {settings.repo}.",
             "Set codetr_workspace_config to a path that is there, relative to the checkout or absolute.",
         )
     given = {f"models/{name}" for name in config["codetr_workspace_backbones"]}
-    for path in here["config"]["missing"]:
+    for path in current["config"]["missing"]:
         if path not in given:
             stage.warnings.append(
-                f"{desk.config} loads {path}, which is not there: training stops at once until codetr_workspace_backbones names that file."
+                f"{settings.config} loads {path}, which does not exist. Training fails until codetr_workspace_backbones names that file."
             )
 
 
-def _plan_files(stage: Stage, here: dict[str, Any], ctx: Context, desk: Desk, uid: int | None) -> None:
-    """Folders, and the files that are ours as a whole."""
-    sources = ctx.local["workspace"]
-    wanted = {f"{desk.workspace}/codetr.env": (environment_file(desk), "0644")}
-    wanted |= {f"{desk.workspace}/bin/{name}": (text, "0755") for name, text in sources["bin"].items()}
-    wanted |= {f"{desk.workspace}/verify/{path}": (text, "0644") for path, text in sources["verify"].items()}
-    there = {**here["trees"], **here["files"]}
-    stage.params["folders"] = [path for path, found in here["folders"].items() if found is None or uid not in (None, found["uid"])]
-    stage.params["stale"] = [path for path in here["trees"] if path not in wanted]
-    stage.params["files"] = []
-    for path, (content, mode) in wanted.items():
-        found = there.get(path)
-        if (
-            found is None
-            or found["sha256"] != hashlib.sha256(content.encode()).hexdigest()
-            or found["mode"] != int(mode, 8)
-            or uid not in (None, found["uid"])
-        ):
-            stage.params["files"].append({"path": path, "content": content, "mode": mode})
-            change(stage, path.removeprefix(f"{desk.workspace}/"), "absent" if found is None else "differs", "as planned")
+def _plan_files(stage: Stage, current: dict[str, Any], ctx: Context, settings: Settings, uid: int | None) -> None:
+    """Folders, and the files that are ours as a whole. Their bytes stay on the controller until the module codetr_files carries them."""
+    sources, workspace = ctx.local["workspace"], settings.workspace
+    verify, content = sources["verify"], environment_file(settings)
+    env = {"path": f"{workspace}/codetr.env", "content": content, "mode": "0644"}
+    files = [(env, hashlib.sha256(content.encode()).hexdigest())]
+    for name, source in sources["bin"].items():
+        files.append(({"path": f"{workspace}/bin/{name}", **source, "mode": "0755"}, source["sha256"]))
+    tree = {f"{workspace}/verify/{path}": digest for path, digest in verify["files"].items()}
+    found = {**current["trees"], **current["files"]}
+    folders = current["folders"]
+    stage.params |= {
+        "roots": [workspace, settings.repo],
+        "folders": [path for path, status in folders.items() if status is None],
+        # Only root can give them away.
+        "reown": [path for path, status in folders.items() if status is not None and uid not in (None, status["uid"])],
+        "files": [item for item, digest in files if not _matches(found.get(item["path"]), digest, item["mode"], uid)],
+        "trees": [],
+        "stale": [path for path in current["trees"] if path not in tree],
+    }
+    for item in stage.params["files"]:
+        change(stage, item["path"].removeprefix(f"{workspace}/"), _before(found.get(item["path"])), "as planned")
+    differing = [path for path, digest in tree.items() if not _matches(found.get(path), digest, "0644", uid)]
+    if differing:
+        stage.params["trees"] = [{"path": f"{workspace}/verify", "src": verify["src"], "sha256": verify["sha256"], "mode": "0644"}]
+    if len(differing) == len(tree) and not any(path in found for path in tree):
+        change(stage, f"verify/ ({len(tree)} files)", "absent", "as planned")
+    else:
+        for path in differing:
+            change(stage, path.removeprefix(f"{workspace}/"), _before(found.get(path)), "as planned")
     for path in stage.params["folders"]:
-        change(stage, f"{path}/", "absent" if here["folders"][path] is None else "somebody else's", f"owned by {ctx.user}")
+        change(stage, f"{path}/", "absent", f"owned by {ctx.user}")
+    for path in stage.params["reown"]:
+        change(stage, f"{path}/", "somebody else's", f"owned by {ctx.user}")
     for path in stage.params["stale"]:
-        change(stage, path.removeprefix(f"{desk.workspace}/"), "left over", "absent")
+        change(stage, path.removeprefix(f"{workspace}/"), "left over", "absent")
 
 
-def _plan_weights(stage: Stage, here: dict[str, Any], config: dict[str, Any], ctx: Context, desk: Desk) -> None:
+def _matches(status: dict[str, Any] | None, sha256: str, mode: str, uid: int | None) -> bool:
+    """Whether a file is on the host as it should be."""
+    return status is not None and status["sha256"] == sha256 and status["mode"] == int(mode, 8) and uid in (None, status["uid"])
+
+
+def _before(status: dict[str, Any] | None) -> str:
+    return "absent" if status is None else "differs"
+
+
+def _plan_weights(stage: Stage, current: dict[str, Any], config: dict[str, Any], ctx: Context, settings: Settings) -> None:
     stage.params["weights"] = []
     for name in config["codetr_workspace_weights"]:
         record = ctx.artifacts.get(name)
@@ -221,8 +225,8 @@ def _plan_weights(stage: Stage, here: dict[str, Any], config: dict[str, Any], ct
                 "Add it in provision_artifacts, or leave the name out of codetr_workspace_weights.",
             )
             continue
-        path = _weight_path(desk.torch_home, name)
-        found = here["weights"].get(path)
+        path = _weight_path(settings.torch_home, name)
+        found = current["weights"].get(path)
         stage.stand_in |= bool(record["stand_in"])
         if found is not None and found["sha256"] == record["sha256"]:
             continue

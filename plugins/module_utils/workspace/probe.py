@@ -1,19 +1,17 @@
-"""What users work with: environment file, wrappers, VS Code settings, links, backbone weights, notebook."""
+"""The workspace's files, and what of ours is in the checkout."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils import jsonc
+from ansible_collections.codetr.provision.plugins.module_utils import notebook as notebooks
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 
 EXCLUDE_BEGIN = "# BEGIN codetr-provision"
 EXCLUDE_END = "# END codetr-provision"
-MARK = "codetr_provision"
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +24,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     Returns:
         ``files`` and ``trees`` with ``{"sha256", "uid", "mode"}`` or None by path, ``folders`` and ``links`` with lstat by path,
         ``sources`` with whether they exist, ``weights`` with ``{"sha256", "size"}`` or None, ``entry`` and ``interpreter`` with
-        ``{"error", "value"}``, ``notebook`` with ``{"digest", "mark"}`` or None, ``exclude`` with the lines of our block,
+        ``{"error", "value"}``, ``notebook`` with ``{"digest", "marker"}`` or None, ``exclude`` with the lines of our block,
         ``git`` with the lstat of ``.git``, ``config`` with ``{"found", "missing"}``.
     """
     trees = [path for folder in ask["trees"] for path in _walk(host, folder)]
@@ -46,20 +44,11 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cells_digest(notebook: Any) -> str | None:
-    """The sha256 of a notebook's cells without outputs, counts and ids: running it changes nothing. None where it is no notebook."""
-    try:
-        cells = [[cell["cell_type"], "".join(cell["source"])] for cell in notebook["cells"]]
-    except (KeyError, TypeError):
-        return None
-    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
-
-
 def _file(host: Host, path: str) -> dict[str, Any] | None:
-    there = host.lstat(path)
-    if there is None or there["type"] != "file":
+    status = host.lstat(path)
+    if status is None or status["type"] != "file":
         return None
-    return {"sha256": host.sha256(path), "uid": there["uid"], "mode": there["mode"]}
+    return {"sha256": host.sha256(path), "uid": status["uid"], "mode": status["mode"]}
 
 
 def _walk(host: Host, folder: str) -> list[str]:
@@ -67,21 +56,21 @@ def _walk(host: Host, folder: str) -> list[str]:
     found = []
     for name in host.listdir(folder):
         path = f"{folder}/{name}"
-        there = host.lstat(path) or {}
-        if there.get("type") == "dir" and name != "__pycache__":
+        status = host.lstat(path) or {}
+        if status.get("type") == "dir" and name != "__pycache__":
             found += _walk(host, path)
-        elif there.get("type") != "dir":
+        elif status.get("type") != "dir":
             found.append(path)
     return found
 
 
 def _weight(host: Host, path: str) -> dict[str, Any] | None:
-    there = host.lstat(path)
-    return {"sha256": host.sha256(path), "size": there["size"]} if there and there["type"] == "file" else None
+    status = host.lstat(path)
+    return {"sha256": host.sha256(path), "size": status["size"]} if status and status["type"] == "file" else None
 
 
 def _jsonc(host: Host, path: str, pick: Any) -> dict[str, Any]:
-    """``error`` says why the file cannot be edited; ``value`` is what ``pick`` finds in it, None where there is none."""
+    """``error`` says why the file cannot be edited; ``value`` is what ``pick`` finds in it, None where it has none."""
     text = host.read(path, 8 << 20)
     if text is None:
         return {"error": "it cannot be read" if host.exists(path) else "", "value": None}
@@ -108,8 +97,8 @@ def _notebook(host: Host, path: str) -> dict[str, Any] | None:
         return None
     notebook = host.read_json(path)
     metadata = notebook.get("metadata") if isinstance(notebook, dict) else None
-    mark = metadata.get(MARK) if isinstance(metadata, dict) else None
-    return {"digest": cells_digest(notebook), "mark": mark.get("cells") if isinstance(mark, dict) else None}
+    marker = metadata.get(notebooks.MARKER) if isinstance(metadata, dict) else None
+    return {"digest": notebooks.cells_digest(notebook), "marker": marker.get("cells") if isinstance(marker, dict) else None}
 
 
 def _exclude(text: str) -> list[str]:
@@ -120,7 +109,7 @@ def _exclude(text: str) -> list[str]:
 
 
 def _config(host: Host, repo: str, config: str) -> dict[str, Any]:
-    """Whether the config is there, and which weights below ``models/`` it names that are not."""
+    """Whether the config exists, and which weights below ``models/`` it names that do not."""
     text = host.read(os.path.join(repo, config))
     named = sorted(set(re.findall(r"""['"](models/[^'"]+\.pth)['"]""", text or "")))
     return {"found": text is not None, "missing": [path for path in named if not host.exists(f"{repo}/{path}")]}

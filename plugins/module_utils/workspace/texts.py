@@ -1,14 +1,11 @@
-"""The texts that a workspace holds: environment file, VS Code entry, notebook. Pure functions of what the plan knows."""
+"""The texts of a workspace: environment file and VS Code entry, made from what the plan knows."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
-
-from ansible_collections.codetr.provision.plugins.module_utils.workspace.probe import MARK, cells_digest
 
 ENTRY_NAME = "codetr: train"
 DISTRIBUTED = {
@@ -30,7 +27,7 @@ ENV_HEAD = """\
 
 
 @dataclass(frozen=True)
-class Desk:
+class Settings:
     """What the texts are made of; all paths absolute, but ``config`` may be relative to ``repo``.
 
     Attributes:
@@ -58,19 +55,19 @@ class Desk:
     @property
     def config_name(self) -> str:
         """The config's file name without its ending."""
-        return Path(self.config).stem
+        return PurePosixPath(self.config).stem
 
     @property
     def config_work_dir(self) -> str:
-        """Where a training of ``config`` writes."""
+        """The folder that a training of ``config`` writes to."""
         return self.work_dir or f"{self.work_dirs}/{self.config_name}"
 
     def training_environment(self) -> dict[str, str]:
-        """The guide's eleven variables, the torch home, and what the stack asks for."""
+        """The guide's eleven variables, the torch home, and the stack's variables."""
         return {**DISTRIBUTED, "MASTER_PORT": str(self.port), "TORCH_HOME": self.torch_home, **self.environment}
 
-    def settings(self) -> dict[str, str]:
-        """What the wrappers read beside the above."""
+    def wrapper_variables(self) -> dict[str, str]:
+        """The variables that only our wrappers read."""
         return {
             "CODETR_PYTHON": self.python,
             "CODETR_REPO": self.repo,
@@ -86,65 +83,38 @@ class Desk:
         }
 
 
-def unquotable(desk: Desk) -> list[str]:
-    """The variables whose value no line of an environment file can hold for a shell and for VS Code alike."""
-    return [name for name, value in {**desk.training_environment(), **desk.settings()}.items() if re.search(r"['\n\r]", value)]
+def unquotable(settings: Settings) -> list[str]:
+    """Names of the variables whose value cannot be quoted in a way that both a shell and VS Code read."""
+    variables = {**settings.training_environment(), **settings.wrapper_variables()}
+    return [name for name, value in variables.items() if re.search(r"['\n\r]", value)]
 
 
-def environment_file(desk: Desk) -> str:
-    """The text of ``codetr.env``: plain ``KEY=value`` lines, quoted where a shell needs it."""
-    lines = [f"{name}={_quoted(value)}" for name, value in {**desk.training_environment(), **desk.settings()}.items()]
+def environment_file(settings: Settings) -> str:
+    """The text of ``codetr.env``: ``KEY=value`` lines, quoted where a shell needs it."""
+    lines = [f"{name}={_quoted(value)}" for name, value in {**settings.training_environment(), **settings.wrapper_variables()}.items()]
     return ENV_HEAD + "\n".join(lines) + "\n"
 
 
-def launch_entry(desk: Desk) -> dict[str, Any]:
-    """The entry of ``launch.json``: the same training under VS Code's debugger."""
+def launch_entry(settings: Settings) -> dict[str, Any]:
+    """The entry of ``launch.json`` that runs the same training under VS Code's debugger."""
     return {
         "name": ENTRY_NAME,
         "type": "debugpy",
         "request": "launch",
         "program": "tools/train.py",
         "cwd": "${workspaceFolder}",
-        "python": desk.python,
+        "python": settings.python,
         "console": "integratedTerminal",
         "justMyCode": False,
         # mmcv's distributed launcher divides by the number of GPUs
-        "args": [desk.config, "--launcher", "none" if desk.compute == "cpu" else "pytorch", "--work-dir", desk.config_work_dir],
-        "env": desk.training_environment(),
+        "args": [settings.config, "--launcher", "none" if settings.compute == "cpu" else "pytorch", "--work-dir", settings.config_work_dir],
+        "env": settings.training_environment(),
     }
 
 
-def notebook(source: str, desk: Desk) -> tuple[str, str]:
-    """The notebook's text and the digest of its cells.
-
-    Args:
-        source: a Python file in the percent format (``# %%``, ``# %% [markdown]``), with ``@CONFIG@`` and ``@ENV_FILE@``.
-    """
-    filled = source.replace("@CONFIG@", desk.config).replace("@ENV_FILE@", f"{desk.workspace}/codetr.env")
-    cells = [
-        _cell(kind == " [markdown]", body.strip("\n"))
-        for kind, body in re.findall(r"^# %%( \[markdown\])?\n(.*?)(?=^# %%|\Z)", filled, re.M | re.S)
-    ]
-    book: dict[str, Any] = {
-        "cells": [{**cell, "id": f"codetr-{at}"} for at, cell in enumerate(cells)],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    digest = cells_digest(book) or ""
-    book["metadata"] = {
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-        MARK: {"cells": digest},
-    }
-    return json.dumps(book, indent=1, ensure_ascii=False) + "\n", digest
-
-
-def _cell(markdown: bool, body: str) -> dict[str, Any]:
-    if markdown:
-        body = re.sub(r"^# ?", "", body, flags=re.M)
-        return {"cell_type": "markdown", "metadata": {}, "source": body.splitlines(keepends=True)}
-    return {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": body.splitlines(keepends=True)}
+def notebook_fill(settings: Settings) -> dict[str, str]:
+    """What replaces the placeholders of ``templates/codetr_sandbox.py``."""
+    return {"@CONFIG@": settings.config, "@ENV_FILE@": f"{settings.workspace}/codetr.env"}
 
 
 def _quoted(value: str) -> str:
