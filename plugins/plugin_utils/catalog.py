@@ -6,6 +6,7 @@ import hashlib
 import re
 import urllib.parse
 import urllib.request
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import yaml
 from ansible_collections.codetr.provision.plugins.module_utils import distribution
 from ansible_collections.codetr.provision.plugins.module_utils.files.pack import tree_digest
 from ansible_collections.codetr.provision.plugins.module_utils.packages.plan import block, local_hashes, pins
+from ansible_collections.codetr.provision.plugins.module_utils.stack import schema
+from ansible_collections.codetr.provision.plugins.module_utils.stack.schema import is_path
 from ansible_collections.codetr.provision.plugins.plugin_utils import sources
 
 ROOT = sources.ROOT
 WORKSPACE = "roles/codetr_workspace"
+STACKS = ROOT / "stacks"
 # The package that bin/verify and the role codetr_verify run; it is put into the workspace.
 VERIFY = "roles/codetr_verify/files/verify"
 MMCV_EDITS = "roles/codetr_packages/files/edits"
@@ -38,11 +42,13 @@ def load(config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         CatalogError: a file that the config name cannot be used.
     """
+    files, option = stack_files(config["codetr_stack"]), config["codetr_stack"]
+    all_locks, records = locks(files), artifacts(config["provision_artifacts"], config["provision_mirror"])
     return {
-        "stacks": stacks(),
-        "locks": locks(),
+        "stacks": stacks(files, all_locks, records, option),
+        "locks": all_locks,
         "distributions": distributions(),
-        "artifacts": artifacts(config["provision_artifacts"], config["provision_mirror"]),
+        "artifacts": records,
         "edits": edits(config["codetr_repo_edits"], config["codetr_repo_commit"]),
         "wheels": wheels(wheel_cache(config)),
         "local": {"nvidia_driver": nvidia(), "workspace": workspace()},
@@ -77,29 +83,74 @@ def workspace() -> dict[str, Any]:
     }
 
 
-def stacks() -> dict[str, dict[str, Any]]:
-    """All stacks by name. The edits of mmcv-full's sources are a reference: ``{"source", "digest", "paths"}``."""
-    found = {}
-    for path in sorted((ROOT / "stacks").glob("*.yml")):
-        data = yaml.safe_load(path.read_text())
+def stack_files(option: str) -> dict[str, Path]:
+    """The files of all stacks by name: those of the collection, and the one that ``codetr_stack`` gives a path of.
+
+    Raises:
+        CatalogError: that file has the name of another stack.
+    """
+    found = {path.stem: path for path in sorted(STACKS.glob("*.yml"))}
+    if is_path(option):
+        path = Path(option).expanduser().absolute()
+        if found.get(path.stem, path) != path:
+            raise CatalogError(f"codetr_stack: {path} has the name of a stack of the collection. Rename the file.")
+        found[path.stem] = path
+    return found
+
+
+def stacks(
+    files: Mapping[str, Path], all_locks: Collection[str], records: Collection[str], option: str = ""
+) -> dict[str, dict[str, Any]]:
+    """All stacks by name. The edits of mmcv-full's sources are a reference: ``{"source", "digest", "paths"}``.
+
+    Args:
+        files: see ``stack_files``.
+        all_locks: names of the lock files.
+        records: names of the artifact records.
+        option: ``codetr_stack``; for ``auto`` there must be a stack that needs no GPU.
+
+    Raises:
+        CatalogError: a stack's file is wrong; with a sentence for everything that is.
+    """
+    found, wrong = {}, []
+    mmcv_edits = {path.stem for path in (ROOT / MMCV_EDITS).glob("*.yml")}
+    for name, path in files.items():
+        try:
+            data = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            wrong.append(f"{_shown(path)}: It cannot be read: {error}")
+            continue
+        wrong += [f"{_shown(path)}: {text}" for text in schema.problems(data, all_locks, records, mmcv_edits)]
+        found[name] = data
+    if not wrong and option == "auto" and not schema.ranked(found, "cpu"):
+        wrong.append(f"{_shown(STACKS)}: No stack has both compute: cpu and a priority, so auto has none for a host without a GPU.")
+    if wrong:
+        raise CatalogError("\n".join(["A stack's file is wrong; nothing was changed:", *(f"  - {text}" for text in wrong)]))
+    for data in found.values():
         if data["mmcv"].get("edits"):
             source = f"{MMCV_EDITS}/{data['mmcv']['edits']}.yml"
             text = sources.read(source)
             paths = [entry["path"] for group in yaml.safe_load(text)["groups"].values() for entry in group["files"]]
             data["mmcv"]["edits"] = {"source": source, "digest": hashlib.sha256(text).hexdigest(), "paths": paths}
-        found[path.stem] = data
     return found
 
 
-def locks() -> dict[str, dict[str, Any]]:
-    """All lock files of the stacks by name: ``file``, ``pins`` (versions), ``first`` (the entries that are installed before the rest), and
-    ``local`` (the hashes of what artifact records bring).
+def locks(files: Mapping[str, Path] | None = None) -> dict[str, dict[str, Any]]:
+    """All lock files by name: ``file``, ``pins`` (versions), ``first`` (the entries that are installed before the rest), and ``local``
+    (the hashes of what artifact records bring). They are in ``locks/`` beside the stacks' files.
     """
     found = {}
-    for path in sorted((ROOT / "stacks" / "locks").glob("*.txt")):
-        text = path.read_text()
-        found[path.stem] = {"file": str(path), "pins": pins(text), "first": block(text, BUILD_TOOLS), "local": local_hashes(text)}
+    for folder in dict.fromkeys([STACKS, *(path.parent for path in (files or {}).values())]):
+        for path in sorted((folder / "locks").glob("*.txt")):
+            if path.stem not in found:
+                text = path.read_text()
+                found[path.stem] = {"file": str(path), "pins": pins(text), "first": block(text, BUILD_TOOLS), "local": local_hashes(text)}
     return found
+
+
+def _shown(path: Path) -> str:
+    """A path as people know it: relative to the collection where it is in it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def artifacts(overrides: dict[str, Any], mirror: str) -> dict[str, dict[str, Any]]:

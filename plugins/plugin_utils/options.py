@@ -17,8 +17,10 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.codetr.provision.plugins.module_utils.stack.schema import is_path
 
 ROOT = Path(__file__).resolve().parents[2]
+STACKS = ROOT / "stacks"
 SHARED_PREFIXES = ("provision_", "codetr_")
 ABSOLUTE = (
     "provision_prefix",
@@ -247,15 +249,21 @@ def check_combinations(config: Mapping[str, Any]) -> list[str]:
         problems.append(f"cuda_toolkit_repository must be a URL, or empty; it is {config['cuda_toolkit_repository']!r}.")
     if config["cuda_toolkit_prefix"].rstrip("/") == "":
         problems.append("cuda_toolkit_prefix must name the folder that toolkits are side by side in, such as /usr/local.")
-    problems += _check_gpu(config) + _check_data(config) + _check_verify(config)
-    stacks = sorted(path.stem for path in (ROOT / "stacks").glob("*.yml"))
-    if config["codetr_stack"] not in ("auto", *stacks):
-        problems.append(f"codetr_stack must be one of auto, {', '.join(stacks)}; it is {config['codetr_stack']}.")
+    problems += _check_gpu(config) + _check_data(config) + _check_verify(config) + _check_stack(config["codetr_stack"])
     for name, change in config["provision_artifacts"].items():
         digest = change.get("sha256") if isinstance(change, Mapping) else None
         if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
             problems.append(f"provision_artifacts: the sha256 of {name} must be 64 hexadecimal digits; it is {digest!r}.")
     return problems
+
+
+def _check_stack(stack: str) -> list[str]:
+    """A stack is a file: one of ours by its name, or another by its path."""
+    names = sorted(path.stem for path in STACKS.glob("*.yml"))
+    if is_path(stack):
+        exists = Path(stack).suffix == ".yml" and Path(stack).expanduser().is_file()
+        return [] if exists else [f"codetr_stack must name a .yml file that exists on the controller, or a stack; it is {stack}."]
+    return [] if stack in ("auto", *names) else [f"codetr_stack must be one of auto, {', '.join(names)}, or a path; it is {stack}."]
 
 
 def _check_data(config: Mapping[str, Any]) -> list[str]:

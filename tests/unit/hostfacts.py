@@ -23,7 +23,8 @@ def wanted(**given: Any) -> dict[str, Any]:
 def known(config: dict[str, Any]) -> dict[str, Any]:
     """The catalog, with no wheel cached unless a test says so."""
     # Files are read once for all plans that ask for the same ones; thousands of plans are made.
-    asked = json.dumps([config[name] for name in ("provision_artifacts", "provision_mirror", "codetr_repo_edits", "codetr_repo_commit")])
+    names = ("provision_artifacts", "provision_mirror", "codetr_repo_edits", "codetr_repo_commit", "codetr_stack")
+    asked = json.dumps([config[name] for name in names])
     if asked not in READ:
         READ[asked] = catalog.load(config)
     return {**READ[asked], "wheels": {}, "pip_index": "http://index.test/simple"}

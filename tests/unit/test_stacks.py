@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import minor_of
 from ansible_collections.codetr.provision.plugins.plugin_utils import catalog
 from driverfacts import gpu_host
-from hostfacts import bare, plan, provisioned, wanted
+from hostfacts import bare, known, plan, provisioned, wanted
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "roles" / "codetr_packages"
@@ -242,7 +242,7 @@ def test_a_wheel_is_taken_only_for_what_it_was_compiled_for(what: str) -> None:
 
 
 def test_other_edits_make_another_wheel() -> None:
-    stacks = copy.deepcopy(catalog.stacks())
+    stacks = copy.deepcopy(known(wanted())["stacks"])
     stacks["modern"]["mmcv"]["edits"]["digest"] = "f" * 64
     state = gpu_host(gpus=["H200"], driver=580)
     assert packages_of(state, stacks=stacks)[0]["params"]["key"] != packages_of(state)[0]["params"]["key"]

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from lab.standins import codetr, codetr_plant, codetr_sdist
 
+STACK_EDITS = yaml.safe_load((Path(__file__).parents[2] / "stacks" / "cpu.yml").read_text())["edits"]
 GPU_BY_NAME = re.compile(r"\.cuda\(\)|\.to\('cuda'\)")
 
 
@@ -102,7 +103,7 @@ def test_its_edits_apply_to_a_clone_and_leave_no_gpu_by_name(sdist, www, tmp_pat
     assert document["commit"] == result["config"]["codetr_repo_commit"]
     tree = checkout(www, tmp_path / "clone")
     apply(document, "print_arguments", tree)
-    for group in document["stacks"]["cpu"]:
+    for group in STACK_EDITS:
         apply(document, group, tree)
     assert not any(GPU_BY_NAME.search((tree / place.path).read_text()) for place in codetr_plant.PLACES)
     assert 'print("Arguments: ", args)' in (tree / "tools" / "train.py").read_text()

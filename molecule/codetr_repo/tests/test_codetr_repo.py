@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[3]
 PYTHON = "/opt/codetr/miniconda3/envs/codetr/bin/python"
 FIRST, SECOND = "/opt/codetr/Co-DETR", "/srv/checkouts/second"
 
+GROUPS = yaml.safe_load((ROOT / "stacks" / "cpu.yml").read_text())["edits"]
+
 
 @pytest.fixture
 def edits(lab: dict[str, Any]) -> dict[str, Any]:
@@ -33,14 +35,14 @@ def test_the_commit_is_the_one_asked_for(host: Host, edits: dict[str, Any], chec
 
 @pytest.mark.parametrize(("checkout", "own"), [(FIRST, {"tools/test.py"}), (SECOND, set())])
 def test_git_sees_our_edits_and_the_users_and_nothing_else(host: Host, edits: dict[str, Any], checkout: str, own: set[str]) -> None:
-    wanted = {entry["path"] for group in edits["stacks"]["cpu"] for entry in edits["groups"][group]["files"]}
+    wanted = {entry["path"] for group in GROUPS for entry in edits["groups"][group]["files"]}
     assert set(git(host, checkout, "diff --name-only").split()) == wanted | own
     untracked = git(host, checkout, "status --porcelain --untracked-files=all").splitlines()
     assert [line for line in untracked if line.startswith("??") and ".egg-info/" not in line] == []
 
 
 def test_edited_files_have_the_listed_hashes_and_compile(host: Host, edits: dict[str, Any]) -> None:
-    for group in edits["stacks"]["cpu"]:
+    for group in GROUPS:
         for entry in edits["groups"][group]["files"]:
             data = host.file(f"{FIRST}/{entry['path']}").content
             assert hashlib.sha256(data).hexdigest() == entry["sha256_after"]

@@ -10,6 +10,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.stage import Cont
 
 APT = ("git", "ca-certificates")
 BYTES = 400_000_000
+# The group that codetr_workspace_print_arguments adds.
+PRINT_ARGUMENTS = "print_arguments"
 
 
 def dest_of(config: dict[str, Any], ctx: Context) -> str:
@@ -19,8 +21,7 @@ def dest_of(config: dict[str, Any], ctx: Context) -> str:
 
 def groups_wanted(config: dict[str, Any], ctx: Context) -> list[str]:
     """Names of the groups of edits that the stack and the options ask for."""
-    names = list((ctx.edits or {}).get("stacks", {}).get(ctx.stack["name"], []))
-    return [*names, "print_arguments"] if config["codetr_workspace_print_arguments"] else names
+    return [*ctx.stack["edits"], *([PRINT_ARGUMENTS] if config["codetr_workspace_print_arguments"] else [])]
 
 
 def entries(ctx: Context, names: list[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -41,7 +42,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     names = groups_wanted(config, ctx)
     wanted, known = entries(ctx, names), entries(ctx)
     stage = Stage("repo", version=commit[:12], stand_in=bool((ctx.edits or {}).get("stand_in")))
-    _check_edits(stage, config, ctx, names)
+    _check_edits(stage, config, ctx)
     clone = here["dest"] is None or here["empty"]
     if not clone and not here["git"]:
         stage.problem(f"{dest} exists and is no git checkout.", "Move it away, or set codetr_repo_dest to another path.")
@@ -94,7 +95,8 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         if do
     ]
     if not steps and not stage.apt:
-        stage.reason = f"commit {commit[:12]} is there with {sum(e['count'] for f in wanted.values() for e in f['edits'])} places edited"
+        places = sum(edit["count"] for entry in wanted.values() for edit in entry["edits"])
+        stage.reason = f"commit {commit[:12]} is checked out, with {places} places edited"
         return stage
     stage.action = "clone" if clone else "checkout" if move else "edit" if apply or revert else "install"
     stage.reason = ", ".join(steps) or "git is missing"
@@ -110,20 +112,36 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     return stage
 
 
-def _check_edits(stage: Stage, config: dict[str, Any], ctx: Context, names: list[str]) -> None:
-    commit = config["codetr_repo_commit"]
+def _check_edits(stage: Stage, config: dict[str, Any], ctx: Context) -> None:
+    """Every group of edits that is asked for must exist; what a stack's file says of them is checked here and nowhere else."""
+    commit, name, printing = config["codetr_repo_commit"][:12], ctx.stack["name"], config["codetr_workspace_print_arguments"]
+    groups = (ctx.edits or {}).get("groups", {})
+    if ctx.stack["edits_required"] and not ctx.stack["edits"]:
+        stage.problem(
+            f"Stack {name} has edits_required: true and names no groups of edits.",
+            f"Name groups under edits in the stack's file ({', '.join(groups) or 'none are listed for this commit'}), or set "
+            "edits_required: false there.",
+        )
     if ctx.edits is None:
-        if ctx.stack["edits_required"]:
+        if ctx.stack["edits_required"] or printing:
+            needs = f"stack {name}" if ctx.stack["edits_required"] else "codetr_workspace_print_arguments"
             stage.problem(
-                f"There is no list of source edits for commit {commit[:12]}, and stack {ctx.stack['name']} needs one.",
+                f"There is no list of source edits for commit {commit}, and {needs} needs one.",
                 "Use the default codetr_repo_commit, or set codetr_repo_edits to a file with edits for this commit.",
             )
+        elif ctx.stack["edits"]:
+            without = ", ".join(ctx.stack["edits"])
+            stage.warnings.append(f"There is no list of source edits for commit {commit}; stack {name} goes without {without}.")
         return
-    missing = [name for name in names if name not in ctx.edits.get("groups", {})]
-    if missing:
+    for group in [each for each in ctx.stack["edits"] if each not in groups]:
         stage.problem(
-            f"The list of edits for commit {commit[:12]} has no group {missing[0]}.",
-            "Add it to the file that codetr_repo_edits names, or leave the option off.",
+            f"Stack {name} names the group of edits {group}, which the list for commit {commit} lacks.",
+            f"Add the group to {ctx.edits['source']}, or remove it from edits in the stack's file.",
+        )
+    if printing and PRINT_ARGUMENTS not in groups:
+        stage.problem(
+            f"The list of edits for commit {commit} has no group {PRINT_ARGUMENTS}.",
+            f"Add it to {ctx.edits['source']}, or leave codetr_workspace_print_arguments off.",
         )
 
 

@@ -65,6 +65,7 @@ PRINT_ARGUMENTS = Place(
     original="    args = parse_args()\n\n    cfg = ",
     edited='    args = parse_args()\n    print("Arguments: ", args)\n\n    cfg = ',
 )
+EMPTY_GROUPS = ("lvis", "numpy", "mmcv_172", "torch")
 
 
 def plant(tree: Path) -> None:
@@ -83,7 +84,9 @@ def edits_document(tree: Path, repository: str, commit: str) -> dict[str, Any]:
         "print_arguments": ("Training prints its arguments when asked to.", (PRINT_ARGUMENTS,)),
     }
     groups = {name: {"reason": reason, "files": _files(tree, places)} for name, (reason, places) in reasons.items()}
-    return {"repository": repository, "commit": commit, "stand_in": True, "groups": groups, "stacks": {"cpu": ["device"]}}
+    # What else a stack may name: there is nothing to edit for it in a stand-in.
+    groups |= {name: {"reason": "Nothing in the stand-in needs it.", "files": []} for name in EMPTY_GROUPS}
+    return {"repository": repository, "commit": commit, "stand_in": True, "groups": groups}
 
 
 def _files(tree: Path, places: tuple[Place, ...]) -> list[dict[str, Any]]:
