@@ -69,11 +69,11 @@ class Workspace:
         return subprocess.run([self.home / "bin" / name, *args], cwd=cwd, env=variables, capture_output=True, text=True, check=False)
 
 
-def test_without_a_gpu_it_trains_on_the_processor_and_says_so(tmp_path: Path) -> None:
+def test_without_a_gpu_it_trains_on_the_cpu_and_says_so(tmp_path: Path) -> None:
     space = Workspace(tmp_path, "cpu", None)
     done = space.run("train")
     assert done.returncode == 0
-    assert "no GPU answers here" in done.stderr and "--launcher none" in done.stderr
+    assert "no GPU is available" in done.stderr and "--launcher none" in done.stderr
     assert done.stdout.splitlines() == [
         str(space.repo),
         f"[tools/train.py][{CONFIG}][--launcher][none][--work-dir][{tmp_path}/work_dirs/small config]",
@@ -94,7 +94,7 @@ def test_the_launcher_follows_what_the_driver_answers(tmp_path: Path, gpus: int 
     space = Workspace(tmp_path, "cuda", gpus)
     done = space.run("train", **({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}))
     assert f"[--launcher][{launcher}]" in done.stdout
-    assert ("no GPU answers" in done.stderr) == (launcher == "none")
+    assert ("no GPU is available" in done.stderr) == (launcher == "none")
 
 
 def test_what_the_user_says_goes_first(tmp_path: Path) -> None:

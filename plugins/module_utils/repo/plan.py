@@ -37,26 +37,26 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
-    """Clone, check out, edit, install, or keep. The user's own work is never overwritten: it stops the run and is named."""
-    here, dest, commit = state["repo"], dest_of(config, ctx), config["codetr_repo_commit"]
+    """Clone, check out, edit, install or keep. The user's own changes are never overwritten; where they conflict, the run is refused."""
+    current, dest, commit = state["repo"], dest_of(config, ctx), config["codetr_repo_commit"]
     names = groups_wanted(config, ctx)
     wanted, known = entries(ctx, names), entries(ctx)
     stage = Stage("repo", version=commit[:12], stand_in=bool((ctx.edits or {}).get("stand_in")))
     _check_edits(stage, config, ctx)
-    clone = here["dest"] is None or here["empty"]
-    if not clone and not here["git"]:
+    clone = current["dest"] is None or current["empty"]
+    if not clone and not current["git"]:
         stage.problem(f"{dest} exists and is no git checkout.", "Move it away, or set codetr_repo_dest to another path.")
         return stage
-    if not clone and here.get("error"):
-        stage.problem(f"git cannot read the checkout {dest}: {here['error']}", "Repair it or move it away, then run again.")
+    if not clone and current.get("error"):
+        stage.problem(f"git cannot read the checkout {dest}: {current['error']}", "Repair it or move it away, then run again.")
         return stage
-    move = not clone and here["commit"] != commit
-    marks = {path: _mark(here["files"].get(path), entry) for path, entry in known.items()}
-    apply = [path for path in wanted if clone or move or marks[path] == "before"]
-    revert = [path for path in known if not clone and marks[path] == "after" and (move or path not in wanted)]
-    own = sorted(path for path in here["changed"] if marks.get(path) not in ("after", "merged"))
-    lost = [path for path in wanted if not clone and not move and marks[path] == "foreign"]
-    if own and (move or lost):
+    move = not clone and current["commit"] != commit
+    edit_states = {path: _edit_state(current["files"].get(path), entry) for path, entry in known.items()}
+    apply = [path for path in wanted if clone or move or edit_states[path] == "before"]
+    revert = [path for path in known if not clone and edit_states[path] == "after" and (move or path not in wanted)]
+    own = sorted(path for path in current["changed"] if edit_states.get(path) not in ("after", "merged"))
+    blocked = [path for path in wanted if not clone and not move and edit_states[path] == "foreign"]
+    if own and (move or blocked):
         stage.problem(
             f"{dest} has changes of somebody's own in {', '.join(own)}, and "
             + (f"commit {commit[:12]} is to be checked out." if move else "our edits have to go into the same files."),
@@ -84,15 +84,15 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     if own:
         stage.warnings.append(f"{dest} has changes of somebody's own in {', '.join(own)}; they are left alone.")
     steps = [
-        word
-        for word, do in (
+        step
+        for step, needed in (
             ("clone", clone),
             ("check out", move),
             ("take edits back", bool(revert)),
             ("edit", bool(apply)),
             ("install", install),
         )
-        if do
+        if needed
     ]
     if not steps and not stage.apt:
         places = sum(edit["count"] for entry in wanted.values() for edit in entry["edits"])
@@ -101,8 +101,8 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.action = "clone" if clone else "checkout" if move else "edit" if apply or revert else "install"
     stage.reason = ", ".join(steps) or "git is missing"
     stage.before = {
-        "commit": here["commit"],
-        "edited": sorted(path for path, mark in marks.items() if mark == "after"),
+        "commit": current["commit"],
+        "edited": sorted(path for path, edit_state in edit_states.items() if edit_state == "after"),
         "installed": installed,
     }
     stage.after = {"commit": commit, "edited": sorted(wanted), "installed": True}
@@ -113,7 +113,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
 
 
 def _check_edits(stage: Stage, config: dict[str, Any], ctx: Context) -> None:
-    """Every group of edits that is asked for must exist; what a stack's file says of them is checked here and nowhere else."""
+    """Every group of edits that is asked for must exist; what a stack's file says of them is checked current and nowhere else."""
     commit, name, printing = config["codetr_repo_commit"][:12], ctx.stack["name"], config["codetr_workspace_print_arguments"]
     groups = (ctx.edits or {}).get("groups", {})
     if ctx.stack["edits_required"] and not ctx.stack["edits"]:
@@ -145,20 +145,17 @@ def _check_edits(stage: Stage, config: dict[str, Any], ctx: Context) -> None:
         )
 
 
-def _mark(have: dict[str, Any] | None, entry: dict[str, Any]) -> str:
-    """``before`` and ``after`` by hash; ``merged`` when our edits stand in a file that somebody changed elsewhere; else ``foreign``."""
-    if have is None:
+def _edit_state(found: dict[str, Any] | None, entry: dict[str, Any]) -> str:
+    """``before`` or ``after`` our edits, by the file's hash; ``merged`` where they stand among other changes; else ``foreign``."""
+    if found is None:
         return "foreign"
-    if have["sha256"] == entry["sha256_before"]:
+    if found["sha256"] == entry["sha256_before"]:
         return "before"
-    if have["sha256"] == entry["sha256_after"]:
+    if found["sha256"] == entry["sha256_after"]:
         return "after"
-    there = all(found == 0 or edit["find"] in edit["replace"] for found, edit in zip(have["find"], entry["edits"], strict=True))
-    return (
-        "merged"
-        if there and all(found >= edit["count"] for found, edit in zip(have["replace"], entry["edits"], strict=True))
-        else "foreign"
-    )
+    pairs = list(zip(entry["edits"], found["find"], found["replace"], strict=True))
+    removed = all(old == 0 or edit["find"] in edit["replace"] for edit, old, _ in pairs)
+    return "merged" if removed and all(new >= edit["count"] for edit, _, new in pairs) else "foreign"
 
 
 def _installed(state: dict[str, Any], dest: str) -> bool:

@@ -1,4 +1,4 @@
-"""A git checkout: its commit, where it came from, what was changed in it, and whether our own edits are in place."""
+"""A git checkout: its commit, its origin, the files that were changed in it, and whether our edits are applied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.host.host import 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     """``{"dest": lstat, "empty", "git": bool, "commit", "origin", "changed": [paths], "files": {path: {"sha256", "find", "replace"}}}``
 
-    ``find`` and ``replace`` count, for each edit of a file in its order, how often its old and its new text stand there.
+    For each edit of a file, in order, ``find`` and ``replace`` count the places of its old and its new text.
 
     Args:
         ask: ``{"dest": path, "files": {path: [{"find", "replace"}]}}``

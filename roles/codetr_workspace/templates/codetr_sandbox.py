@@ -2,7 +2,7 @@
 # # Co-DETR, step by step
 #
 # Run the cells from top to bottom: the config, one sample as the model gets it, the model, one training step with its losses.
-# It works on a GPU and on a processor. Change what you like: a notebook with changed cells is never overwritten.
+# They run on a GPU or on the CPU. Change what you like: a notebook with changed cells is never overwritten.
 
 # %%
 import copy
@@ -13,7 +13,7 @@ from pathlib import Path
 CONFIG = "@CONFIG@"
 ENV_FILE = "@ENV_FILE@"
 
-# torch reads its variables when it is imported, so they come first
+# torch reads its variables when it is imported, so set them first
 for line in Path(ENV_FILE).read_text().splitlines():
     name, found, value = line.partition("=")
     if found and not name.startswith("#"):
@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import torch  # noqa: E402
 
 device = "cuda" if torch.cuda.is_available() else "cpu"
-print("torch", torch.__version__, "on", torch.cuda.get_device_name(0) if device == "cuda" else "the processor")
+print("torch", torch.__version__, "on", torch.cuda.get_device_name(0) if device == "cuda" else "the CPU")
 
 # %% [markdown]
 # ## The config
@@ -45,7 +45,7 @@ print("optimizer ", cfg.optimizer.type, "lr", cfg.optimizer.lr)
 # %% [markdown]
 # ## A sample, with its boxes, as the model gets it
 #
-# The validation images go through the training pipeline: they are few, so that the annotations load in seconds.
+# The validation images go through the training pipeline, because their annotations load in seconds.
 
 # %%
 from mmdet.datasets import build_dataset  # noqa: E402
@@ -58,7 +58,7 @@ sample = dataset[0]
 
 
 def show(sample, classes):
-    """Draw the boxes of one sample on its image, with the normalisation taken back."""
+    """Draw the boxes of one sample on its image, with the normalisation undone."""
     meta, image = sample["img_metas"].data, sample["img"].data
     norm = meta["img_norm_cfg"]
     mean, std = (torch.tensor(norm[key]).view(3, 1, 1) for key in ("mean", "std"))
@@ -82,7 +82,7 @@ show(sample, dataset.CLASSES)
 from mmcv.utils import get_logger  # noqa: E402
 from mmdet.models import build_detector  # noqa: E402
 
-get_logger("mmcv").setLevel("WARNING")  # or it names each of a thousand initialised weights
+get_logger("mmcv").setLevel("WARNING")  # or it logs each of a thousand initialised weights
 model = build_detector(cfg.model, train_cfg=cfg.get("train_cfg"), test_cfg=cfg.get("test_cfg"))
 model.init_weights()
 model.CLASSES = dataset.CLASSES
@@ -91,7 +91,7 @@ print(f"{type(model).__name__}: {sum(weight.numel() for weight in model.paramete
 # %% [markdown]
 # ## One training step
 #
-# The same as one iteration of `tools/train.py`, on one image. On a processor it takes about a minute.
+# The same as one iteration of `tools/train.py`, on one image. On a CPU it takes about a minute.
 
 # %%
 from mmcv.parallel import collate  # noqa: E402
