@@ -12,6 +12,7 @@ from ansible_collections.codetr.provision.plugins.plugin_utils import base, cata
 from driverfacts import gpu_host
 from hostfacts import GB, bare, known, plan, provisioned, wanted
 
+ROOT = Path(__file__).resolve().parents[2]
 OTHER: dict[str, Any] = {
     "codetr_stack": "cpu",
     "provision_prefix": "/srv/codetr",
@@ -131,7 +132,7 @@ def test_a_variable_changes_something(name):
 
 
 def test_edits_of_ones_own_are_taken(tmp_path: Path):
-    ours = known(wanted())["edits"]
+    ours = yaml.safe_load((ROOT / known(wanted())["edits"]["source"]).read_text())
     mine = tmp_path / "edits.yml"
     mine.write_text(yaml.safe_dump({**ours, "commit": "2" * 40}))
     config = wanted(codetr_repo_commit="2" * 40, codetr_repo_edits=str(mine))
