@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 
 class Params(TypedDict):
@@ -14,8 +14,9 @@ class Params(TypedDict):
     commit: str
     clone: bool
     checkout: bool
-    apply: list[Any]
-    revert: list[Any]
+    edits: dict[str, str]
+    apply: list[str]
+    revert: list[str]
     install: bool
     python: str
     index: list[str]
