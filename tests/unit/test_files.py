@@ -53,7 +53,7 @@ def test_a_file_of_another_content_or_mode_is_written_and_a_part_of_a_killed_run
     put(tmp_path, *items)
     (tmp_path / "content").write_text("other")
     (tmp_path / "mode").chmod(0o600)
-    (tmp_path / ".content.codetr-part").symlink_to("/etc/passwd")
+    (tmp_path / "content.new").symlink_to("/etc/passwd")
     assert put(tmp_path, *items)["written"] == [str(tmp_path / "content"), str(tmp_path / "mode")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["content", "mode", "same"]
 

@@ -12,6 +12,8 @@ import stat
 import zlib
 from typing import Any, Iterator
 
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_bytes
+
 MAX_FILES = 1000
 MAX_BYTES = 8 << 20
 # Of one run; longer texts are no help, and whatever is registered keeps them.
@@ -171,15 +173,8 @@ def _current(folder: int | None, name: str, entry: dict[str, Any]) -> tuple:
 
 
 def _write(folder: int, name: str, data: bytes, mode: int) -> None:
-    """Write beside the file and rename. Not synced to the disk: the next probe compares the file's hash anyway."""
-    part = f".{name}.codetr-part"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(part, dir_fd=folder)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(data)
-        os.fchmod(handle.fileno(), mode)
-    os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    """Replace the file in an open folder. Not synced to the disk: the next probe compares the file's hash anyway."""
+    replace_bytes(f"/proc/self/fd/{folder}/{name}", [data], mode, sync=False)
 
 
 def _difference(path: str, old: bytes | None, new: bytes, room: int) -> dict[str, str]:
