@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv lab lab-down demo provision test test-long test-core lint unit molecule docs lock benchmark benchmark-data clean
+.PHONY: help venv lab lab-down demo provision test test-long test-core lint lint-collection unit molecule docs lock benchmark benchmark-data clean
 
 LAB_DIR := $(or $(CODETR_LAB_DIR),$(CURDIR)/.lab)
 PYTHON ?= python3
@@ -11,6 +11,8 @@ VENV := .venv
 REQUIREMENTS ?= requirements.txt
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
+# The tools that check the collection as Ansible Galaxy does, apart from what users install.
+COLLECTION := .venvs/collection
 # Ours first: another copy of the collection, in the home directory say, must not be what runs.
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/playbooks/collections:$(HOME)/.ansible/collections:/usr/share/ansible/collections
 export PATH := $(BIN):$(PATH)
@@ -48,7 +50,7 @@ provision: venv ## Provision this machine (or ARGS="-i your/inventory") for real
 	@$(UP) $(ARGS)
 
 test: ## Lint, unit tests and every Molecule scenario; ROLE=codetr_repo for one scenario
-	@$(if $(ROLE),$(MAKE) --no-print-directory molecule,$(MAKE) --no-print-directory lab lint unit molecule)
+	@$(if $(ROLE),$(MAKE) --no-print-directory molecule,$(MAKE) --no-print-directory lab lint lint-collection unit molecule)
 
 test-long: test ## As test, and what takes longer
 	@CODETR_LAB_IS_UP=1 $(BIN)/python tools/scenarios.py --long
@@ -62,6 +64,14 @@ lint: venv ## ansible-lint (production), yamllint, ruff, mypy, generated files
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/mypy
 	@$(BIN)/ansible-lint --offline --profile production --strict
+
+lint-collection: $(COLLECTION)/.installed ## ansible-test sanity, galaxy-importer, antsibull, ansible-builder; CHECKS="docs importer" for some
+	@$(COLLECTION)/bin/python tools/collection_checks.py --home $(LAB_DIR)/ansible-test $(CHECKS)
+
+$(COLLECTION)/.installed: requirements/collection.txt
+	@$(PYTHON) -m venv $(COLLECTION)
+	@$(COLLECTION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/collection.txt
+	@touch $@
 
 # Most of their time is waiting (servers that stall, back-offs), so there are more processes than cores; a file's tests stay in one of them.
 unit: venv ## Tests of the Python; PYTEST_ARGS="-n 0 -k fetch" for some, in one process

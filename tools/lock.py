@@ -54,6 +54,10 @@ def name_of(lock: str, python: str) -> str:
     return f"{lock}-py{python.replace('.', '')}.txt"
 
 
+# The tools of `make lint-collection`.
+COLLECTION = Lock(ROOT / "requirements" / "collection.txt", (ROOT / "requirements" / "collection.in",), "3.11")
+
+
 def locks() -> list[Lock]:
     """All locks that the stacks name."""
     found = []
@@ -121,7 +125,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = Path(folder) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"], check=True)
-        for lock in [*controllers(), *locks()]:
+        for lock in [*controllers(), COLLECTION, *locks()]:
             write(Path(folder) / "bin" / "uv", lock, upgrade)
 
 

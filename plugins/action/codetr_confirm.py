@@ -8,32 +8,6 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction
 
-DOCUMENTATION = r"""
-name: codetr_confirm
-short_description: Read a stage back after its role has worked, and write its receipt
-description:
-  - Fails, and says what is left, when the host still differs from the stage.
-  - Where only a restart is left that the config allow, it writes nothing and returns C(restart). Where they do not, it says what waits.
-options:
-  stage:
-    description: The stage's name.
-    type: str
-    required: true
-  plan:
-    description: What codetr_stage returned.
-    type: dict
-    required: true
-  remember:
-    description: What the tasks found out and removal needs to know, beside what the plan remembers.
-    type: dict
-    default: {}
-  restarted:
-    description: The host has been restarted for this stage; another restart would not help.
-    type: bool
-    default: false
-author: codetr-provision
-"""
-
 
 class ActionModule(PlanningAction):
     """Probes again, compares, and only then writes the receipt."""

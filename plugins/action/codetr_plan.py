@@ -9,20 +9,6 @@ from ansible_collections.codetr.provision.plugins.module_utils import planner
 from ansible_collections.codetr.provision.plugins.module_utils.stages import STAGES
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction, refusal
 
-DOCUMENTATION = r"""
-name: codetr_plan
-short_description: Probe a host and plan what is to be done
-description:
-  - One round trip on a finished host, one more where something is to be fetched.
-  - Fails with every problem at once before the host is touched.
-options:
-  finished:
-    description: Fail, and say what is left, unless the plan has nothing to do.
-    type: bool
-    default: false
-author: codetr-provision
-"""
-
 
 class ActionModule(PlanningAction):
     """Returns the plan and what roles need with it."""

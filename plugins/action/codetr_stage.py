@@ -10,24 +10,6 @@ from ansible_collections.codetr.provision.plugins.module_utils import planner
 from ansible_collections.codetr.provision.plugins.module_utils.stages import STAGES
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PLAN_VARIABLE, PlanningAction, plain, refusal
 
-DOCUMENTATION = r"""
-name: codetr_stage
-short_description: Compare a host with one stage of the plan
-description:
-  - The one task of each role that says whether the role changes something, in check mode and out of it.
-  - Takes the plan that role preflight registered; with none at hand it probes and plans itself, so that each role works alone.
-options:
-  stage:
-    description: The stage's name.
-    type: str
-    required: true
-  fail_on_problems:
-    description: Fail where something stands against the stage. Removal does not ask.
-    type: bool
-    default: true
-author: codetr-provision
-"""
-
 
 class ActionModule(PlanningAction):
     """Returns the stage and what the role's tasks need with it."""

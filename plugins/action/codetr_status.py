@@ -7,15 +7,6 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.plugin_utils import status
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction
 
-DOCUMENTATION = r"""
-name: codetr_status
-short_description: Show what a host has and what a run would do to it
-description:
-  - Probes and plans as a run would, changes nothing, and does not fail on what it finds.
-  - The options C(provision_status_deep) and C(provision_status_capture) say how much it asks and returns.
-author: codetr-provision
-"""
-
 
 class ActionModule(PlanningAction):
     """Returns ``lines`` for people, ``status`` for programs, and ``report_dir``, where the option wants them written."""

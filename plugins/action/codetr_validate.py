@@ -7,15 +7,6 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.plugin_utils import options
 from ansible_collections.codetr.provision.plugins.plugin_utils.base import PlanningAction
 
-DOCUMENTATION = r"""
-name: codetr_validate
-short_description: Validate every option before any host is touched
-description:
-  - Runs on the controller only. Fails with every wrong option of the host at once.
-  - Warns of variables whose name is close to an option's although the prefix is misspelt.
-author: codetr-provision
-"""
-
 
 class ActionModule(PlanningAction):
     """Coerces the options and makes no connection."""

@@ -15,49 +15,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.codetr.provision.plugins.plugin_utils import progress
 from ansible_collections.codetr.provision.plugins.plugin_utils.failure import failure
 
-DOCUMENTATION = r"""
-name: codetr_wait
-short_description: Wait for a long job on a host and report its progress
-description:
-  - Polls a task that was started with async and poll 0.
-  - Prints a line when the figures change, every ten seconds at most, and one every minute for a job without figures.
-  - Time left is extrapolated from at least three samples.
-options:
-  job:
-    description: What the task registered.
-    type: dict
-    required: true
-  label:
-    description: The stage and what is being done, C(packages:\ compiling mmcv-full ops); each line begins with it.
-    type: str
-    required: true
-  log:
-    description: File on the host that the job writes to.
-    type: str
-  progress:
-    description: Regular expression on the end of O(log), with two groups, done and total. The last match counts.
-    type: str
-  count:
-    description: Text whose lines in O(log) are counted, as what is done of O(total).
-    type: str
-  total:
-    description: How many lines with O(count) there will be.
-    type: int
-  progress_file:
-    description:
-      - File on the host that holds JSON with C(done) and C(total), instead of O(log) and O(progress).
-      - C(doing) in it is what the job is doing now, and follows O(label).
-    type: str
-  progress_folder:
-    description: Folder on the host with such files, one for each part of the job. Each part in progress gets a line.
-    type: str
-  gone_ok:
-    description: A job that was killed, or cut off by a restart of the host, is no failure; the result says C(gone).
-    type: bool
-    default: false
-author: codetr-provision
-"""
-
 POLL_SECONDS = 2.0
 LINE_SECONDS = 10.0
 # The message of async_status for a job whose file is gone, which it calls finished.

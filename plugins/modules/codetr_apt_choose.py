@@ -6,11 +6,22 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_apt_choose
 short_description: Find the first of several sets of packages that apt can install
+version_added: "0.1.0"
 description:
   - Lets apt-get simulate each set and changes nothing. When none can be installed, the message has apt's own reasons for each.
   - A set whose O(sets[].lead) is of another driver branch is passed over, since a package of an ended branch may stand for the next one.
   - A set that would remove anything but older driver packages, install another kernel, or change another package that is held, is passed
     over too.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing in either mode.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: debian
 options:
   sets:
     description: The sets, best first.
@@ -47,7 +58,10 @@ options:
     description: What the packages bring, for the message when none can be installed.
     type: str
     default: this driver
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.apt
+  - module: codetr.provision.codetr_apt_state
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -65,21 +79,25 @@ index:
   description: Which set it is, from 0.
   returned: success
   type: int
+  sample: 0
 install:
   description: Every package that would be installed or upgraded.
   returned: success
   type: list
   elements: str
+  sample: [nvidia-dkms-470-server, nvidia-utils-470-server]
 remove:
   description: Every package that would be removed.
   returned: success
   type: list
   elements: str
+  sample: []
 passed_over:
   description: Why the sets before it were passed over.
   returned: success
   type: list
   elements: str
+  sample: ["linux-modules-nvidia-470-server-aws, nvidia-utils-470-server: it would install another kernel: linux-image-6.8.0-1030-aws"]
 """
 
 import os

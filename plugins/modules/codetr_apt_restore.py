@@ -6,9 +6,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_apt_restore
 short_description: Purge packages that a stage brought, and give the others their marks back
+version_added: "0.1.0"
 description:
   - A package that something else has come to need since, or that somebody has installed by name since, stays, and the result says so.
   - Nothing is removed but the packages that are named.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: debian
 options:
   new:
     description: The packages that the stage brought.
@@ -25,7 +35,10 @@ options:
     type: list
     elements: str
     default: []
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.apt
+  - module: codetr.provision.codetr_apt_state
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -41,10 +54,12 @@ removed:
   returned: success
   type: list
   elements: str
+  sample: [nvidia-tesla-470-smi, dkms]
 kept:
   description: The packages that stay although they were brought, with why.
   returned: success
   type: dict
+  sample: {gcc: build-essential needs it}
 """
 
 import re

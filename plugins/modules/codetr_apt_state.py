@@ -6,9 +6,22 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_apt_state
 short_description: List the installed packages with their marks
+version_added: "0.1.0"
 description: Reads dpkg's and apt's own files and changes nothing.
-options: {}
-author: codetr-provision
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing in either mode.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: debian
+seealso:
+  - module: ansible.builtin.package_facts
+  - module: codetr.provision.codetr_apt_restore
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -23,21 +36,25 @@ installed:
   returned: success
   type: list
   elements: str
+  sample: [adduser, apt, base-files]
 auto:
   description: Those that apt installed for the sake of others.
   returned: success
   type: list
   elements: str
+  sample: [adduser]
 hold:
   description: Those that are held.
   returned: success
   type: list
   elements: str
+  sample: [linux-image-amd64]
 kernels:
   description: The folders in C(/lib/modules), which packages with headers make and do not take away.
   returned: success
   type: list
   elements: str
+  sample: [6.1.0-56-amd64]
 """
 
 from ansible.module_utils.basic import AnsibleModule

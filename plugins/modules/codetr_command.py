@@ -6,10 +6,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_command
 short_description: Run one command as another user, with its output in a log
+version_added: "0.1.0"
 description:
   - Drops to O(user) inside the module, so that root can run something for an ordinary user without the acl package.
   - The output goes to O(log) while the command runs, so that M(codetr.provision.codetr_wait) can tell how far it is.
   - When the command fails, the message holds what O(explain) says of its output, and the log's last lines.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: partial
+    details: Reports a change and does not run the command.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   argv:
     description: The command and its arguments.
@@ -52,7 +63,10 @@ options:
     description: Seconds for which it is run again, every ten.
     type: int
     default: 600
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.command
+  - module: codetr.provision.codetr_wait
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -68,11 +82,13 @@ rc:
   description: Exit status.
   returned: always
   type: int
+  sample: 0
 tail:
   description: The last lines of the output.
   returned: always
   type: list
   elements: str
+  sample: ["Successfully built mmcv-full"]
 """
 
 import os

@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_dataset
 short_description: Bring COCO and LVIS to a host
+version_added: "0.1.0"
 description:
   - Fetches the archives of the parts that are missing with aria2, one after the other and each with many connections, checks their sha256,
     and extracts each while it arrives, with the CRC of every member checked.
@@ -13,6 +14,16 @@ description:
     by which a later run sees one missing or changed file.
   - What others put on the host is validated and left as it is, or linked to.
   - A second run on the same folder waits for the first, and then does what is left.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: none
+    details: Skips the task.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   root:
     description: The data root.
@@ -115,7 +126,10 @@ options:
   user:
     description: Who owns the data.
     type: str
-author: codetr-provision
+seealso:
+  - module: codetr.provision.codetr_fetch
+  - module: codetr.provision.codetr_wait
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -142,10 +156,12 @@ parts:
   description: Files, bytes and counts of each part.
   returned: success
   type: dict
+  sample: {coco-val2017: {files: 5000, bytes: 788000000, counts: {images: 5000}}}
 fetched:
   description: What each download was, by name, with C(url), C(size) and C(resumed).
   returned: success
   type: dict
+  sample: {coco-val2017: {url: "https://data.example.org/val2017.zip", size: 815585330, resumed: false}}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -6,16 +6,28 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_dkms
 short_description: See to it that DKMS has built the NVIDIA module for each kernel
+version_added: "0.1.0"
 description:
   - Kernels are always named to dkms, which otherwise takes the running one; in a container that is the machine's beneath.
   - When a module cannot be built, the message ends with the last lines of the compiler's log.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: debian
 options:
   kernels:
     description: Releases of the kernels. Empty takes every kernel with headers.
     type: list
     elements: str
     default: []
-author: codetr-provision
+seealso:
+  - module: codetr.provision.codetr_hold
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -30,11 +42,13 @@ built:
   returned: success
   type: list
   elements: str
+  sample: [6.1.0-56-amd64]
 kernels:
   description: The kernels that it was looked for.
   returned: success
   type: list
   elements: str
+  sample: [6.1.0-56-amd64]
 """
 
 import glob

@@ -6,11 +6,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_edits
 short_description: Apply counted source edits to a checkout, or take them back
+version_added: "0.1.0"
 description:
   - An edit is a literal text, its replacement, and how many places it has. Fewer or more places is an error that changes nothing.
   - A file is edited only when its hash is the one of the commit, and is checked against the hash that it must have afterwards.
   - All files are checked before the first is written. Each is replaced atomically.
   - An action plugin reads O(source) on the controller, so that a plan names files and no texts.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   repo:
     description: The checkout.
@@ -38,7 +48,9 @@ options:
     type: list
     elements: raw
     default: []
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.replace
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -56,6 +68,7 @@ files:
   returned: success
   type: list
   elements: str
+  sample: [tools/train.py]
 """
 
 import hashlib

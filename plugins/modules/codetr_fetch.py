@@ -6,6 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_fetch
 short_description: Fetch one artifact record to one path, checked
+version_added: "0.1.0"
 description:
   - Downloads with aria2 (many connections, resumed after a cut), checks the sha256 of the whole file, and renames it into place.
   - The sha256 is taken while the file arrives, so that little is left to do after the last byte.
@@ -16,6 +17,16 @@ description:
   - Nobody there is given up after about ten seconds of waiting, a busy server after a minute and a half, and one that was cut off
     in the middle after about four minutes.
   - Proxies are taken from the environment, a CA bundle from E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) or E(REQUESTS_CA_BUNDLE).
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Hashes a file that exists, and reports whether it would be fetched.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   name:
     description: Name of the record, for messages.
@@ -68,11 +79,10 @@ options:
       - File for one line of JSON, replaced while fetching, with C(phase), C(done), C(total), C(rate) per second, and C(unit), C(bytes).
       - C(phase) is C(download), C(wait) (then C(seconds) says for how long still), C(check) or C(done).
     type: path
-attributes:
-  check_mode:
-    support: full
-    description: Says whether it would change; hashes what is there.
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.get_url
+  - module: codetr.provision.codetr_dataset
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -91,22 +101,27 @@ sha256:
   description: Of the file at O(dest); null in check mode where it would be fetched.
   returned: success
   type: str
+  sample: 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05
 size:
   description: Its bytes.
   returned: success
   type: int
+  sample: 815585330
 url:
   description: The URL that gave it, without a password; null where nothing was downloaded.
   returned: success
   type: str
+  sample: https://data.example.org/val2017.zip
 resumed:
   description: Whether bytes of an earlier run were used.
   returned: success
   type: bool
+  sample: false
 stand_in:
   description: As in the arguments.
   returned: success
   type: bool
+  sample: false
 """
 
 import os

@@ -10,14 +10,16 @@ description:
   - All files travel in one archive inside the module's own parameters, and one run of the module writes those that differ.
   - A file is replaced atomically. No link below O(roots) is followed. Nothing is written unless the whole archive has arrived.
   - An action plugin reads O(files) and O(trees) on the controller, so that a plan carries paths and digests and no content.
-version_added: 0.1.0
+version_added: "0.1.0"
+extends_documentation_fragment: ansible.builtin.action_common_attributes
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying the host.
     support: full
   diff_mode:
-    description: Returns the texts of the files that differ.
     support: full
+  platform:
+    support: full
+    platforms: posix
 options:
   user:
     description: Who writes and owns the files. The module works as this user.
@@ -60,7 +62,9 @@ options:
     description: Written by the action plugin. The bytes of the files.
     type: str
     default: ""
-author: codetr-provision (@codetr-provision)
+seealso:
+  - module: ansible.builtin.copy
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""

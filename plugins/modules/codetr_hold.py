@@ -6,15 +6,27 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_hold
 short_description: Hold every installed package of the NVIDIA driver, or release packages
+version_added: "0.1.0"
 description:
   - What belongs to the driver is computed from what is installed, because one package that is left out is enough for a mismatch.
   - Prebuilt modules are not held, so that a new kernel brings its own.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: debian
 options:
   release:
     description: Names of packages to release; those that are not installed are passed over. Without it, the driver's packages are held.
     type: list
     elements: str
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.dpkg_selections
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -29,6 +41,7 @@ names:
   returned: success
   type: list
   elements: str
+  sample: [nvidia-driver-470-server, nvidia-utils-470-server]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -6,11 +6,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_jsonc
 short_description: One named entry or one key of a JSONC file, everything else kept
+version_added: "0.1.0"
 description:
   - Sets one entry in a list of objects, found by O(match), or one key of the outermost object, in a file of JSON with comments.
   - Comments, trailing commas, order, indentation, line ends and all other values stay byte for byte.
   - A file that cannot be read as JSONC is left alone. That is a warning and RV(left_alone), not a failure.
   - The file is replaced atomically and keeps its owner and mode. A link is followed. An absent file is created, with its folder.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: posix
 options:
   path:
     description: The file.
@@ -36,7 +46,9 @@ options:
     type: str
     choices: [present, absent]
     default: present
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.copy
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -53,6 +65,7 @@ left_alone:
   description: Why the file was not touched although it differs; empty otherwise.
   returned: success
   type: str
+  sample: ""
 """
 
 import contextlib

@@ -6,9 +6,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_probe
 short_description: Read the whole state of a host in one round trip
+version_added: "0.1.0"
 description:
   - Reads files and metadata and runs a few quick commands. It imports no torch and changes nothing.
   - It takes the place of fact gathering. The result is registered, never returned as facts, because a fact cache would keep it stale.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing in either mode.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   ask:
     description: For each section, what to look at. The plan of each stage says what it needs.
@@ -22,7 +33,11 @@ options:
     description: Return everything that was looked at, too, without what identifies the machine, so that it can be replayed.
     type: bool
     default: false
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.setup
+  - module: codetr.provision.codetr_plan
+  - module: codetr.provision.codetr_status
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -37,10 +52,12 @@ state:
   description: The state, one key for each section.
   returned: success
   type: dict
+  sample: {user: {name: me, uid: 1000}, machine: {architecture: x86_64}}
 capture:
   description: What was looked at.
   returned: when O(capture)
   type: dict
+  sample: {files: {}, commands: []}
 """
 
 from ansible.module_utils.basic import AnsibleModule

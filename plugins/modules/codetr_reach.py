@@ -6,9 +6,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_reach
 short_description: Try from the host whether the addresses that a plan needs answer
+version_added: "0.1.0"
 description:
   - Looks up each host name and asks for the head of each URL, all at once, through the proxy in the environment.
   - Never fails by itself. What does not answer is returned, for the plan to turn into sentences.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing in either mode.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   urls:
     description: The URLs to try. C(file) URLs are looked up on the host's file system.
@@ -23,7 +34,9 @@ options:
     description: Proxy and CA bundle variables.
     type: dict
     default: {}
-author: codetr-provision
+seealso:
+  - module: ansible.builtin.uri
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -37,6 +50,7 @@ silent:
   description: For each URL that did not answer, why.
   returned: success
   type: dict
+  sample: {"https://mirror.example.org/": "the name mirror.example.org does not resolve"}
 """
 
 import os

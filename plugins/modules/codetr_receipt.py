@@ -6,9 +6,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: codetr_receipt
 short_description: Write down that a stage has begun, or what it did
+version_added: "0.1.0"
 description:
   - While a stage works, a file NAME.inprogress stands in the folder; a later run that finds it knows that the stage was cut short.
   - A receipt NAME.json is a hint for the next plan, which checks it against the host, and the record that removal goes by.
+extends_documentation_fragment: ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
 options:
   stage:
     description: The stage's name.
@@ -28,7 +38,9 @@ options:
   receipt:
     description: What to write down. The mark is taken away as well.
     type: dict
-author: codetr-provision
+seealso:
+  - module: codetr.provision.codetr_confirm
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -39,7 +51,13 @@ EXAMPLES = r"""
     state: begun
 """
 
-RETURN = r""" # """
+RETURN = r"""
+changed:
+  description: True, because the module always writes or removes a file.
+  returned: success
+  type: bool
+  sample: true
+"""
 
 import json
 import os

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import urllib.parse
-import urllib.request
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.module_utils import urls
 from ansible_collections.codetr.provision.plugins.module_utils import distribution
 from ansible_collections.codetr.provision.plugins.module_utils.files.pack import tree_digest
 from ansible_collections.codetr.provision.plugins.module_utils.packages.plan import block, local_hashes, pins
@@ -225,9 +225,9 @@ def mirrored_wheel(mirror: str, key: str) -> dict[str, str]:
     """A wheel that the mirror keeps as the cache does, in wheels/<key>/ with its SHA256SUMS: ``{"url", "file", "sha256"}``, or empty."""
     folder = f"{mirror.rstrip('/')}/wheels/{key}"
     try:
-        with urllib.request.urlopen(f"{folder}/SHA256SUMS", timeout=MIRROR_SECONDS) as answer:
+        with urls.open_url(f"{folder}/SHA256SUMS", timeout=MIRROR_SECONDS) as answer:
             entry = _summed(answer.read(1000).decode("utf-8", "replace"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, urls.ConnectionError):
         return {}
     return {**entry, "url": f"{folder}/{urllib.parse.quote(entry['file'])}"} if entry else {}
 

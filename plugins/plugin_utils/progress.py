@@ -122,7 +122,7 @@ def parse_folder(text: str) -> list[Item]:
     """The items of a folder of progress files, given as lines of a file's name, a tab, and its content."""
     found = []
     for line in text.splitlines():
-        name, _, content = line.partition("\t")
+        name, _unused, content = line.partition("\t")
         item = parse(name.rpartition("/")[2].removesuffix(".json"), content)
         if item and item.total > 0:
             found.append(item)

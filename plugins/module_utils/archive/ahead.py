@@ -98,7 +98,7 @@ class _Early:
     def __enter__(self) -> _Early:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_details: Any) -> None:
         self._close()
 
     @property
@@ -167,7 +167,7 @@ class _Early:
             return False
 
     def _take(self, results: Iterable[tuple[list[Member], None]]) -> None:
-        for chunk, _ in results:
+        for chunk, _unused in results:
             self._done.update(member.entry for member in chunk)
             self.bytes += total(chunk)
 

@@ -53,8 +53,7 @@ def extract(order: Order, growing: Growing | None = None, check: bool = False) -
     """
     wanted = manifest.identity(order.sha256, order.selection)
     there = manifest.read(order.manifest)
-    if manifest.describes(there, wanted, order.dest):
-        assert there is not None
+    if there is not None and manifest.describes(there, wanted, order.dest):
         return {"changed": False, "files": there["files"], "bytes": there["bytes"]}
     if check:
         return {"changed": True, "files": None, "bytes": None}
@@ -112,7 +111,7 @@ def _write_rest(order: Order, part: str, early: set[Entry], report: Callable[[in
         done = whole - total(rest)
         report(done, whole)
         with Workers(Writing(archive.fileno(), order.src, part), processors()) as workers:
-            for chunk, _ in workers.each(chunks(rest)):
+            for chunk, _unused in workers.each(chunks(rest)):
                 done += total(chunk)
                 report(done, whole)
     return members

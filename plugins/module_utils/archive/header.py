@@ -39,7 +39,8 @@ def read_local(read: Callable[[int, int], bytes | memoryview], offset: int) -> L
         HeaderWrong: that is none.
         EOFError: the bytes end before it does.
     """
-    signature, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = _LAYOUT.unpack(_whole(read, offset, LOCAL_HEADER_BYTES))
+    fields = _LAYOUT.unpack(_whole(read, offset, LOCAL_HEADER_BYTES))
+    signature, _version, flags, method, _time, _date, crc, packed, size, name_bytes, extra_bytes = fields
     if signature != b"PK\3\4":
         raise HeaderWrong("there is no member's header at its place")
     tail = bytes(_whole(read, offset + LOCAL_HEADER_BYTES, name_bytes + extra_bytes))

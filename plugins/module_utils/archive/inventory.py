@@ -94,7 +94,7 @@ def _below(folder: str) -> Iterator[tuple[str, Callable[[], os.stat_result]]]:
 def fingerprint(rows: Iterable[Row]) -> str:
     """One sha256 over names, sizes and times of all, in whatever order they come; CRCs do not count."""
     # No name has a NUL, so no two lists of files give the same text.
-    lines = sorted(f"{path}\0{size}\0{mtime}\0{ctime}\0" for path, size, mtime, ctime, _ in rows)
+    lines = sorted(f"{path}\0{size}\0{mtime}\0{ctime}\0" for path, size, mtime, ctime, _unused in rows)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

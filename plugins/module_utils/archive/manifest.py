@@ -38,7 +38,7 @@ def write(path: str, manifest: dict[str, Any]) -> None:
 def files_below(folder: str) -> dict[str, int]:
     """Size in bytes of every file below the folder, by relative path."""
     found: dict[str, int] = {}
-    for base, _, names in os.walk(folder):
+    for base, _unused, names in os.walk(folder):
         for name in names:
             path = os.path.join(base, name)
             found[os.path.relpath(path, folder)] = os.lstat(path).st_size

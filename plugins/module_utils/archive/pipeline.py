@@ -137,7 +137,7 @@ class _Running:
 
     def _then_next(self) -> None:
         """Start what is done afterwards: one beside fetching and extracting, which need memory, too; several once those have ended."""
-        running = [step for step, _ in self.children.values()]
+        running = [step for step, _unused in self.children.values()]
         most = 1 if len(running) > running.count("then") else THEN_AT_ONCE
         while self.afterwards and running.count("then") < most:
             work = self.afterwards.pop(0)

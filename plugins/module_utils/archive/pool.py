@@ -75,7 +75,7 @@ class Workers(Generic[Job, Result]):
     def __enter__(self) -> Workers[Job, Result]:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_details: Any) -> None:
         self.close()
 
     @property

@@ -50,7 +50,7 @@ def check_images(found: Survey, path: str, there: Mapping[str, Collection[str]],
 
 
 def _is_there(image: str, there: Mapping[str, Collection[str]]) -> bool:
-    folder, _, name = image.partition("/")
+    folder, _unused, name = image.partition("/")
     return name in there.get(folder, ())
 
 

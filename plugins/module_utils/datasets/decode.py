@@ -66,7 +66,12 @@ def decoder(candidates: Iterable[str]) -> str | None:
     for python in candidates:
         try:
             done = subprocess.run(
-                _command(python), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=START_SECONDS
+                _command(python),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=START_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
@@ -86,7 +91,7 @@ def jobs(root: str, there: Mapping[str, Collection[str]], known: Mapping[str, Se
     for folder in sorted(there):
         names = there[folder]
         for name in sorted(names) if number is None else heapq.nsmallest(number, names, key=_rank):
-            _, width, height = known.get(f"{folder}/{name}", (0, 0, 0))
+            _unused, width, height = known.get(f"{folder}/{name}", (0, 0, 0))
             yield Job(f"{folder}/{name}", os.path.join(root, "coco", folder, name), width, height)
 
 
@@ -134,25 +139,25 @@ class _Decoder:
     def __init__(self, python: str) -> None:
         self.batch: list[Job] = []
         self._process = subprocess.Popen(_command(python), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("the decoder was started without pipes")
+        self._input, self._output = self._process.stdin, self._process.stdout
 
     def fileno(self) -> int:
-        assert self._process.stdout is not None
-        return self._process.stdout.fileno()
+        return self._output.fileno()
 
     def send(self, batch: list[Job]) -> None:
-        assert self._process.stdin is not None
         self.batch = batch
         try:
-            self._process.stdin.write(json.dumps([asdict(job) for job in batch]).encode() + b"\n")
-            self._process.stdin.flush()
+            self._input.write(json.dumps([asdict(job) for job in batch]).encode() + b"\n")
+            self._input.flush()
         except BrokenPipeError:
             # It has died; so says its answer.
             pass
 
     def answers(self) -> list[dict[str, Any]] | None:
         """None where it has died."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._output.readline()
         return json.loads(line) if line.endswith(b"\n") else None
 
     def stop(self) -> None:
@@ -180,7 +185,7 @@ def _answers(python: str, wanted: Iterator[Job], processes: int) -> Iterator[dic
         go_on(working[-1])
 
     try:
-        for _ in range(processes):
+        for _unused in range(processes):
             start()
         while working:
             ready = select.select(working, [], [], PATIENCE_SECONDS)[0]

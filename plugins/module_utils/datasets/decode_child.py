@@ -21,6 +21,7 @@ def look(job: dict[str, Any]) -> dict[str, Any]:
     # Not at the top: decode.py imports this file for its text, in an interpreter that has no PIL.
     from PIL import Image, UnidentifiedImageError
 
+    head = b""
     try:
         with open(job["path"], "rb") as handle:
             head = handle.read(HEAD)
@@ -56,7 +57,7 @@ def main() -> None:
     from PIL import ImageFile, features
 
     if not features.check("jpg"):
-        sys.exit("This PIL reads no JPEG.")
+        raise SystemExit("This PIL reads no JPEG.")
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     for line in sys.stdin:
         sys.stdout.write(json.dumps([look(job) for job in json.loads(line)]) + "\n")

@@ -93,7 +93,7 @@ def expected_counts(counts: dict[str, int | None] | None, stem: str) -> dict[str
     The record of COCO's annotations is about two files and says ``train2017_images``; the others are about one and say ``images``.
     """
     counts = counts or {}
-    kind, _, split = stem.rpartition("_")
+    kind, _unused, split = stem.rpartition("_")
     if kind not in ("instances", "lvis_v1"):
         return {}
     prefix = f"{split}_" if kind == "instances" else ""

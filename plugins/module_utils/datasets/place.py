@@ -145,16 +145,14 @@ class Placing:
             if file not in mine and os.path.lexists(os.path.join(final, file)):
                 foreign = os.path.join(final, file)
                 raise DatasetRefused(f"{foreign} is there already and was not made by this project. Move it away, then run again.")
-        if self.chosen is None:
-            return [os.path.join(source, file) for file in names]
-        return [self._cut(name, os.path.join(source, file)) for file in names]
+        paths = [os.path.join(source, file) for file in names]
+        return paths if self.chosen is None else [self._cut(self.chosen, name, path) for path in paths]
 
-    def _cut(self, name: str, path: str) -> str:
-        assert self.chosen is not None
+    def _cut(self, chosen: frozenset[str], name: str, path: str) -> str:
         target = ours(self.root, "staging", f"{name}.cut", os.path.basename(path))
         os.makedirs(os.path.dirname(target), exist_ok=True)
         surveys.make(self.root, [path], lambda done, total: None)
-        subset.cut_file(path, target, surveys.load(self.root, path), self.chosen)
+        subset.cut_file(path, target, surveys.load(self.root, path), chosen)
         return target
 
     def _validate(self, files: dict[str, list[str]]) -> tuple[dict[str, list[Survey]], dict[str, list[int]]]:
@@ -216,7 +214,7 @@ class Placing:
             elif self.words[part["name"]] == classify.LINK:
                 if os.path.islink(target) and os.path.basename(path) in mine:
                     os.unlink(target)
-                _link(target, path)
+                _link(path=target, target=path)
         rows = inventory.take(final, processors(), self.progress_of(part["name"], "read"), sorted(sizes))
         inventory.write(inventory.beside(mark), rows)
         return {**told, "fingerprint": inventory.fingerprint(rows)}

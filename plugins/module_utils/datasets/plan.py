@@ -58,7 +58,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     _check_existing(stage, config, here, found)
     links = [link for link in LINKS if "lvis" in names and _link_differs(stage, root, link, here["links"].get(link))]
     words = {name: verdict.word for name, verdict in found.items()}
-    made, _ = classify.to_make(words, {part.name: part.kind for part in parts}, None if choice is None else here["choice"] == choice)
+    made, _unused = classify.to_make(words, {part.name: part.kind for part in parts}, None if choice is None else here["choice"] == choice)
     told = {name: classify.CHANGED if name in made and word == classify.HERE else word for name, word in words.items()}
     told = {name: word for name, word in told.items() if word not in (classify.HERE, classify.FOREIGN)}
     surplus = 0 if config["codetr_datasets_keep_archives"] else sum(here["archives"].get(part.name, 0) for part in parts)

@@ -62,7 +62,7 @@ class Document:
         seen: set[str] = set()
         ended = self._next() == "}"
         while not ended:
-            key, _ = self.value()
+            key, _unused = self.value()
             if not isinstance(key, str) or self._next() != ":":
                 self._fail("no key and colon", self._at)
             if key in seen:
@@ -118,7 +118,7 @@ class Document:
         if not self.is_list():
             self.value()
             return
-        for _ in self.elements():
+        for _unused in self.elements():
             pass
 
     def _ends(self, closing: str) -> bool:
@@ -141,8 +141,7 @@ class Document:
         """Whether anything but space is left. Then it is what comes next."""
         while True:
             space = _SPACE.match(self._text, self._at)
-            assert space is not None
-            self._at = space.end()
+            self._at = space.end() if space else self._at
             if self._at < len(self._text) or self._ended:
                 return self._at < len(self._text)
             self._read()

@@ -75,7 +75,7 @@ def survey(path: str, stem: str, on_bytes: Callable[[int], None] | None = None) 
                 continue
             reading.lists.add(key)
             one = take[key]
-            for entry, _ in document.elements():
+            for entry, _unused in document.elements():
                 try:
                     one(entry)
                 except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
@@ -164,7 +164,7 @@ class _Reading:
 
 def _outside(known: list[int], right: float, bottom: float) -> bool:
     """Whether a box ends outside its image. A size of 0 is not known."""
-    _, width, height = known
+    _unused, width, height = known
     return bool(width and right > width + SLACK) or bool(height and bottom > height + SLACK)
 
 

@@ -138,7 +138,8 @@ def download(
         encoding="utf-8",
         errors="replace",
     )
-    assert child.stdin is not None and child.stdout is not None
+    if child.stdin is None or child.stdout is None:
+        raise AssertionError("aria2 was started without pipes")
     with child.stdin:
         child.stdin.write(f"{url}\n dir={folder}\n out={name}\n")
     said: list[str] = []

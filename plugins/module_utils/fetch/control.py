@@ -39,9 +39,9 @@ def read(path: str) -> Control | None:
 
 def _parse(raw: bytes) -> Control | None:
     """The fields of version 1; version 0 has them in the byte order of the machine and was last written in 2009."""
-    version, _, hash_length = struct.unpack_from(">HII", raw)
+    version, _unused, hash_length = struct.unpack_from(">HII", raw)
     at = 10 + hash_length
-    piece, total, _, length = struct.unpack_from(">IQQI", raw, at)
+    piece, total, _unused, length = struct.unpack_from(">IQQI", raw, at)
     at += 24
     if version != 1 or not piece or not total or length != (-(-total // piece) + 7) // 8:
         return None
@@ -49,8 +49,8 @@ def _parse(raw: bytes) -> Control | None:
     (on_their_way,) = struct.unpack_from(">I", raw, at + length)
     at += length + 4
     partial = 0
-    for _ in range(on_their_way):
-        _, size, length = struct.unpack_from(">III", raw, at)
+    for _unused in range(on_their_way):
+        _unused, size, length = struct.unpack_from(">III", raw, at)
         at += 12
         partial += min(_count(raw[at : at + length]) * BLOCK, size)
         at += length

@@ -87,7 +87,7 @@ class Follower:
                 self._identity = now.st_dev, now.st_ino
             self._tell(known)
             handle.seek(self._hashed)
-            for _ in range(BLOCKS_AT_ONCE):
+            for _unused in range(BLOCKS_AT_ONCE):
                 if stop.is_set() or not self._take(handle, min(BLOCK, known - self._hashed)):
                     break
         return self._hashed < known

@@ -154,8 +154,8 @@ def _edit_state(found: dict[str, Any] | None, entry: dict[str, Any]) -> str:
     if found["sha256"] == entry["sha256_after"]:
         return "after"
     pairs = list(zip(entry["edits"], found["find"], found["replace"], strict=True))
-    removed = all(old == 0 or edit["find"] in edit["replace"] for edit, old, _ in pairs)
-    return "merged" if removed and all(new >= edit["count"] for edit, _, new in pairs) else "foreign"
+    removed = all(old == 0 or edit["find"] in edit["replace"] for edit, old, _unused in pairs)
+    return "merged" if removed and all(new >= edit["count"] for edit, _unused, new in pairs) else "foreign"
 
 
 def _installed(state: dict[str, Any], dest: str) -> bool:

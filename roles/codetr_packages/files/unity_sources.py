@@ -70,7 +70,7 @@ def deal(sources: list[Source], count: int) -> list[list[Source]] | None:
     A source that leaks comes last in its group, so there is at most one in each. The same sources always make the same groups.
     """
     ordered = sorted(sources, key=lambda source: (not source.leaks, -source.size, source.name))
-    groups: list[list[Source]] = [[] for _ in range(count)]
+    groups: list[list[Source]] = [[] for _unused in range(count)]
     for source in ordered:
         fitting = [
             group for group in groups if not any(source.defines & other.defines or (source.leaks and other.leaks) for other in group)

@@ -138,8 +138,8 @@ def _suppress(use: Use, device: torch.device, expected: Callable[..., list[tuple
     tensors = (torch.tensor(boxes, dtype=torch.float32), torch.tensor(scores, dtype=torch.float32), torch.tensor(groups))
     kept, indices = importlib.import_module("mmcv.ops").batched_nms(*(value.to(device) for value in tensors), settings)
     wanted = expected(boxes, scores, groups)
-    if sorted(indices.tolist()) != sorted(index for index, _ in wanted):
-        raise CheckFailed(f"{use.op} keeps other boxes than the reference: {indices.tolist()}, not {[index for index, _ in wanted]}")
+    if sorted(indices.tolist()) != sorted(index for index, _unused in wanted):
+        raise CheckFailed(f"{use.op} keeps other boxes than the reference: {indices.tolist()}, not {[index for index, _unused in wanted]}")
     found = dict(zip(indices.tolist(), kept[:, 4].tolist(), strict=True))
     error = max(abs(found[index] - score) for index, score in wanted)
     if not error <= TOLERANCE:

@@ -93,7 +93,7 @@ def _file_of(checkpoint: str, repo: Path) -> Path:
     """Where mmcv looks for a checkpoint before it downloads anything."""
     import torch
 
-    scheme, _, name = checkpoint.rpartition("://")
+    scheme, _unused, name = checkpoint.rpartition("://")
     if scheme in ("torchvision", "modelzoo"):
         url = str(importlib.import_module("mmcv.runner.checkpoint").get_torchvision_models()[name])
     elif scheme in ("open-mmlab", "openmmlab"):

@@ -21,7 +21,7 @@ def deformable_attention(value: Tensor, shapes: Sequence[tuple[int, int]], locat
     Returns:
         (batch, queries, heads * channels)
     """
-    batch, _, heads, channels = value.shape
+    batch, _unused, heads, channels = value.shape
     queries = locations.shape[1]
     total = value.new_zeros(batch, queries, heads, channels)
     begin = 0

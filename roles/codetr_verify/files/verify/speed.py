@@ -50,7 +50,7 @@ def check(options: Options, prepared: Prepared, on_iteration: launch.OnIteration
     gpus = options.gpus if there else 0
     ended = launch.run(options, job, on_iteration, partial(watching, gpus=_ids(gpus), usage=usage))
     log = trainlog.read(job.work_dir)
-    _, total = (trainlog.iterations(ended.output) or [(0, 0)])[-1]
+    _unused, total = (trainlog.iterations(ended.output) or [(0, 0)])[-1]
     if wrong := log.complaints(total, evaluated=False):
         raise CheckFailed(f"tools/train.py: {'; '.join(wrong)}; its last lines:\n{trainlog.last_lines(ended.output)}", ended.output)
     # a quarter of what was asked for, not of what the dataset's groups made of it
@@ -99,7 +99,7 @@ def _used(usage: Usage, reached: list[tuple[float, int]], warmup: int) -> dict[s
         figures["gpu_use_percent"] = round(statistics.fmean(each.values()), 1)
         figures["gpu_use_percent_each"] = {str(index): round(mean, 1) for index, mean in sorted(each.items())}
     if usage.memory:
-        figures["peak_memory_bytes"] = max(size for _, size in usage.memory)
+        figures["peak_memory_bytes"] = max(size for _unused, size in usage.memory)
     return figures
 
 

@@ -51,7 +51,7 @@ def _iterations(axes: Any, measured: Measured) -> None:
 
 def _use(axes: Any, measured: Measured) -> None:
     begin = measured.usage.gpus[0][0]
-    for index in sorted({index for _, use in measured.usage.gpus for index in use}):
+    for index in sorted({index for _unused, use in measured.usage.gpus for index in use}):
         told = [(at - begin, use[index]) for at, use in measured.usage.gpus if index in use]
         axes.plot(*zip(*told, strict=True), label=f"GPU {index}", linewidth=1.2)
     axes.set_ylim(0, 105)
@@ -67,7 +67,7 @@ def _memory(axes: Any, measured: Measured) -> None:
         axes.text(0.5, 0.5, f"GPU use not measured: {measured.usage.without}", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
-    axes.plot([at - samples[0][0] for at, _ in samples], [size / 2**30 for _, size in samples], color=BLUE, linewidth=1.2)
+    axes.plot([at - samples[0][0] for at, _unused in samples], [size / 2**30 for _unused, size in samples], color=BLUE, linewidth=1.2)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("memory of all processes, GiB")
     axes.set_xlabel("seconds since the training was started")
