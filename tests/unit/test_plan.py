@@ -49,7 +49,7 @@ def test_a_finished_host_gets_nothing():
         ({"machine__memory__total": GB}, "0.9 GiB of memory"),
         ({"machine__epoch": 1.8e9 + 7200}, "7200 s ahead"),
         ({"machine__epoch": 1.8e9 - 400}, "400 s behind"),
-        ({"unfinished": ["mysql-server-8.0"]}, "dpkg stopped half way on this host: mysql-server-8.0 is not configured"),
+        ({"unfinished": ["mysql-server-8.0"]}, "dpkg was interrupted on this host: mysql-server-8.0 is not configured"),
         ({"user__owner": {"name": "nobody-here", "exists": False}}, "no user nobody-here"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_full_disk_is_refused_with_figures():
     (problem,) = plan(state)["problems"]
     assert "1.0 GB free" in problem["message"]
     assert "packages 4.5 GB" in problem["message"]
-    assert problem["fix"] == "Free some room, or put provision_prefix or codetr_datasets_root on a larger disk."
+    assert problem["fix"] == "Free some space, or put provision_prefix or codetr_datasets_root on a larger disk."
 
 
 def test_only_what_is_carried_out_needs_room():
@@ -127,9 +127,9 @@ def test_a_full_disk_of_the_system_names_what_can_be_moved():
     for disk in state["disks"].values():
         disk["room"]["free"] = 1 * GB
     (problem,) = preflight.check_space([stage_of(state, "nvidia_driver")], state)
-    assert problem["fix"] == "Free some room."
+    assert problem["fix"] == "Free some space."
     (problem,) = preflight.check_space([stage_of(state, "cuda_toolkit")], state)
-    assert problem["fix"] == "Free some room, or put cuda_toolkit_prefix or cuda_toolkit_tmpdir on a larger disk."
+    assert problem["fix"] == "Free some space, or put cuda_toolkit_prefix or cuda_toolkit_tmpdir on a larger disk."
 
 
 def test_reach_one_of_several_addresses_is_enough():

@@ -30,7 +30,7 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def condarc(config: dict[str, Any]) -> str:
-    """The text of PREFIX/.condarc: channels by name, and nothing that asks a question."""
+    """The text of PREFIX/.condarc: channels by name, and no interactive questions."""
     lines = ["# Written by codetr-provision.", "channels:", *(f"  - {name}" for name in config["miniconda_channels"])]
     if config["miniconda_channel_alias"]:
         lines.append(f"channel_alias: {config['miniconda_channel_alias']}")
@@ -40,7 +40,7 @@ def condarc(config: dict[str, Any]) -> str:
 
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     """Install, upgrade in place, repair what was cut short, write the configuration, or keep."""
-    here, prefix, name = state["miniconda"], prefix_of(config, ctx), record_name(config)
+    current, prefix, name = state["miniconda"], prefix_of(config, ctx), record_name(config)
     record = ctx.artifacts.get(name)
     stage = Stage("miniconda")
     if config["codetr_env_manager"] != "conda":
@@ -48,12 +48,12 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         return stage
     if " " in prefix:
         stage.problem(
-            f"miniconda_prefix {prefix!r} has a space in it, and conda's installer refuses that.", "Choose a path without spaces."
+            f"miniconda_prefix {prefix!r} contains a space, which conda's installer refuses.", "Choose a path without spaces."
         )
     anaconda = [channel for channel in config["miniconda_channels"] if channel in ANACONDA_CHANNELS or "repo.anaconda.com" in channel]
     if anaconda and not config["miniconda_accept_anaconda_terms"]:
         stage.problem(
-            f"The channel {anaconda[0]} is under Anaconda's terms of service, which nobody has accepted.",
+            f"The channel {anaconda[0]} is subject to Anaconda's terms of service, which have not been accepted.",
             "Use conda-forge, or read the terms and set miniconda_accept_anaconda_terms=true.",
         )
     if record is None:
@@ -63,11 +63,11 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         )
         return stage
     wanted = version_of(config["miniconda_version"])
-    _decide(stage, state, here, prefix, wanted)
-    init = config["miniconda_shell_init"] and not _initialised(state, here, prefix)
-    todo = [word for word, differs in ((".condarc", here["condarc"] != condarc(config)), ("the shell start-up", init)) if differs]
+    _decide(stage, state, current, prefix, wanted)
+    init = config["miniconda_shell_init"] and not _initialised(state, current, prefix)
+    todo = [name for name, differs in ((".condarc", current["condarc"] != condarc(config)), ("the shell start-up", init)) if differs]
     if stage.action == "keep" and todo:
-        stage.action, stage.reason = "configure", "conda is there; " + ", ".join(todo) + " differs"
+        stage.action, stage.reason = "configure", "conda is installed; " + ", ".join(todo) + " differs"
     stage.stand_in = bool(record.get("stand_in")) and (
         stage.action in ("install", "upgrade", "repair") or bool((state["receipts"].get("miniconda") or {}).get("stand_in"))
     )
@@ -78,12 +78,12 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "installer": f"{ctx.prefix}/cache/{record['urls'][0].rsplit('/', 1)[-1]}",
         "record": record,
         "run": stage.action in ("install", "upgrade", "repair"),
-        "clean": stage.action == "repair" and here["conda"] is None,
+        "clean": stage.action == "repair" and current["conda"] is None,
         "condarc": condarc(config),
         "shell_init": init,
     }
     stage.params = dict(params)
-    stage.version = f"conda {wanted if stage.params['run'] else here['conda']}"
+    stage.version = f"conda {wanted if stage.params['run'] else current['conda']}"
     if stage.params["run"]:
         stage.needs = [{"url": url, "why": "the conda installer"} for url in record["urls"]]
         stage.disk = [{"path": ctx.prefix, "bytes": record.get("size") or 150_000_000}, {"path": prefix, "bytes": INSTALLED_BYTES}]
@@ -94,38 +94,38 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     )
     if config["miniconda_shell_init"]:
         stage.remember["shell_init"] = prefix
-    stage.before = {"conda": here["conda"]}
+    stage.before = {"conda": current["conda"]}
     stage.after = {"conda": stage.version.split()[-1], "prefix": prefix, "changes": todo, "apt": stage.apt}
     return stage
 
 
-def _initialised(state: dict[str, Any], here: dict[str, Any], prefix: str) -> bool:
+def _initialised(state: dict[str, Any], current: dict[str, Any], prefix: str) -> bool:
     """Whether the owner's bash knows conda; where that cannot be seen, what the last run wrote down counts."""
-    if here["shell_init"] is not None:
-        return bool(here["shell_init"])
+    if current["shell_init"] is not None:
+        return bool(current["shell_init"])
     return bool((state["receipts"].get("miniconda") or {}).get("remember", {}).get("shell_init") == prefix)
 
 
-def _decide(stage: Stage, state: dict[str, Any], here: dict[str, Any], prefix: str, wanted: str) -> None:
-    half = state["inprogress"].get("miniconda") is not None
-    there = here["prefix"] is not None and not here["empty"]
-    if half and there:
-        stage.action, stage.reason = "repair", "an earlier installation was cut short"
-    elif not there:
-        stage.action, stage.reason = "install", f"there is no conda at {prefix}"
-        if here["prefix"] is not None and here["prefix"]["type"] != "dir":
+def _decide(stage: Stage, state: dict[str, Any], current: dict[str, Any], prefix: str, wanted: str) -> None:
+    interrupted = state["inprogress"].get("miniconda") is not None
+    exists = current["prefix"] is not None and not current["empty"]
+    if interrupted and exists:
+        stage.action, stage.reason = "repair", "an earlier installation was interrupted"
+    elif not exists:
+        stage.action, stage.reason = "install", f"no conda is installed at {prefix}"
+        if current["prefix"] is not None and current["prefix"]["type"] != "dir":
             stage.problem(
-                f"miniconda_prefix {prefix} is a {here['prefix']['type']}, not a folder.",
+                f"miniconda_prefix {prefix} is a {current['prefix']['type']}, not a folder.",
                 "Move it away, or set miniconda_prefix to another path.",
             )
-    elif here["conda"] is None:
+    elif current["conda"] is None:
         stage.problem(f"{prefix} exists and holds something that is no conda.", "Move it away, or set miniconda_prefix to another path.")
-    elif numbers(here["conda"]) < numbers(wanted):
-        stage.action, stage.reason = "upgrade", f"conda {here['conda']} is older than {wanted}"
-    elif numbers(here["conda"]) > numbers(wanted):
-        stage.reason = f"conda {here['conda']} is newer than {wanted} and stays"
+    elif numbers(current["conda"]) < numbers(wanted):
+        stage.action, stage.reason = "upgrade", f"conda {current['conda']} is older than {wanted}"
+    elif numbers(current["conda"]) > numbers(wanted):
+        stage.reason = f"conda {current['conda']} is newer than {wanted} and stays"
     else:
-        stage.reason = f"conda {here['conda']} is there" + ("" if state["receipts"].get("miniconda") else ", installed by somebody else")
+        stage.reason = f"conda {current['conda']} is installed" + ("" if state["receipts"].get("miniconda") else ", not by these roles")
 
 
 def version_of(installer: str) -> str:

@@ -44,24 +44,24 @@ def local_hashes(lock: str) -> dict[str, str]:
 
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     """Install what is missing or differs, or keep. A foreign mmdet, mmcv or projects is named, and refused unless it may be removed."""
-    here, version = state["packages"], ctx.stack["mmcv"]["version"]
+    current, version = state["packages"], ctx.stack["mmcv"]["version"]
     stage = Stage("packages", version=f"torch {ctx.stack['expect']['torch']}, mmcv-full {version}")
     source = mmcv.decide(stage, state, config, ctx, env.prefix_of(config, ctx))
     torch = _torch(stage, state, config, ctx)
     wanted = {**ctx.stack["pins"], **torch["wanted"], "mmcv-full": version}
-    same = {name for name, option in wanted.items() if fits(here["dists"].get(name), option)}
+    same = {name for name, version in wanted.items() if fits(current["dists"].get(name), version)}
     same -= {"mmcv-full"} if source.need else set()
-    same -= set() if torch["conda_there"] else set(torch["wanted"])
+    same -= set() if torch["conda_current"] else set(torch["wanted"])
     differ = sorted(set(wanted) - same)
     extra = sorted(config["codetr_packages_extra"])
     receipt = (state["receipts"].get("packages") or {}).get("remember", {})
     extra_done = receipt.get("extra", []) == extra
-    half = state["inprogress"].get("packages") is not None
-    foreign = _foreign(here, config, ctx)
+    interrupted = state["inprogress"].get("packages") is not None
+    foreign = _foreign(current, config, ctx)
     compiles = source.compiles or (source.need and source.kind == "prebuilt" and bool(source.build))
     stage.apt = [name for name in [*map(ctx.release.package, APT), *(source.apt if compiles else [])] if state["apt"].get(name) is None]
-    _check_foreign(stage, here, config, foreign)
-    locked = half or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
+    _check_foreign(stage, current, config, foreign)
+    locked = interrupted or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
     params: Params = {
         "python": ctx.env_python(),
         "lock": locked,
@@ -69,7 +69,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "lock_first": ctx.stack["lock_first"],
         "locked": len(ctx.stack["pins"]),
         "pins": ctx.stack["pins"],
-        "force": half,
+        "force": interrupted,
         "fetch": torch["fetch"] if locked else [],
         # A record that provision_artifacts changes is another file, and that is then the one to install.
         "rehash": {
@@ -77,7 +77,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
             for each in torch["fetch"]
             if each["sha256"]
         },
-        "conda": torch["conda"] if half or not torch["conda_there"] else [],
+        "conda": torch["conda"] if interrupted or not torch["conda_current"] else [],
         "mmcv": ctx.stack["mmcv"],
         "extra": extra,
         "install_extra": not extra_done,
@@ -106,13 +106,13 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     )
     unknown = [each["name"] for each in used if each["sha256"] is None]
     if unknown:
-        stage.warnings.append(f"Nobody is known to record the sha256 of {', '.join(unknown)}: it is taken as its server gives it.")
-    if not half and not differ and not stage.apt and extra_done and not foreign:
-        stage.reason = f"all {len(wanted)} packages are there"
+        stage.warnings.append(f"No published sha256 for {', '.join(unknown)}; downloaded unverified.")
+    if not interrupted and not differ and not stage.apt and extra_done and not foreign:
+        stage.reason = f"all {len(wanted)} packages are installed"
         return stage
-    stage.action = "repair" if half else "install" if not same else "update"
-    stage.reason = _reason(half, differ, len(wanted), source)
-    stage.before = {name: here["dists"].get(name) for name in differ}
+    stage.action = "repair" if interrupted else "install" if not same else "update"
+    stage.reason = _reason(interrupted, differ, len(wanted), source)
+    stage.before = {name: current["dists"].get(name) for name in differ}
     stage.after = (
         {name: wanted[name] for name in differ} | ({"apt": stage.apt} if stage.apt else {}) | ({"removed": foreign} if foreign else {})
     )
@@ -131,11 +131,11 @@ def _torch(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
     """Where torch comes from when it is not the package index.
 
     Returns:
-        ``fetch``: artifact records of wheels with ``dest``; ``conda``: the command that installs it; ``conda_there``: whether conda's is
+        ``fetch``: artifact records of wheels with ``dest``; ``conda``: the command that installs it; ``conda_current``: whether conda's is
         there already, or is not asked for; ``wanted``: versions of what conda brings.
     """
     conda, expect = ctx.stack["conda"], ctx.stack["expect"]
-    made: dict[str, Any] = {"fetch": [], "conda": [], "conda_there": True, "wanted": {}}
+    made: dict[str, Any] = {"fetch": [], "conda": [], "conda_current": True, "wanted": {}}
     if config["codetr_torch_source"] == "conda" and conda is None:
         stage.problem(
             f"codetr_torch_source=conda, and conda has no torch {expect['torch']} for stack {ctx.stack['name']}.",
@@ -152,7 +152,7 @@ def _torch(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
         argv = [f"{miniconda.prefix_of(config, ctx)}/bin/conda", "install", "--yes", "--quiet", "--prefix", env.prefix_of(config, ctx)]
         made["conda"] = [*argv, "--override-channels", *channels, *conda["packages"]]
         made["wanted"] = {project: expect[project] for project in ("torch", "torchvision")}
-        made["conda_there"] = state["packages"]["conda"].get(name) == f"{version}-{build}"
+        made["conda_current"] = state["packages"]["conda"].get(name) == f"{version}-{build}"
     elif not config["codetr_packages_folder"]:
         made["fetch"] = [mmcv.fetched(ctx.artifacts[name], f"{ctx.prefix}/cache/wheels/torch") for name in ctx.stack.get("wheels", [])]
     return made
@@ -169,9 +169,9 @@ def check_lines(expect: dict[str, str]) -> list[dict[str, str]]:
     return [*checks, {"code": "import mmcv.ops, mmcv._ext; print('ops load')", "prints": "ops load"}]
 
 
-def _reason(half: bool, differ: list[str], wanted: int, source: mmcv.Source) -> str:
-    if half:
-        return "an earlier installation was cut short"
+def _reason(interrupted: bool, differ: list[str], wanted: int, source: mmcv.Source) -> str:
+    if interrupted:
+        return "an earlier installation was interrupted"
     if not differ:
         return "system libraries or extra packages are missing"
     origins = {
@@ -182,9 +182,9 @@ def _reason(half: bool, differ: list[str], wanted: int, source: mmcv.Source) -> 
     return f"{len(differ)} of {wanted} packages are missing or differ{'; ' + origins[source.kind] if source.need else ''}"
 
 
-def fits(have: str | None, option: str) -> bool:
+def fits(installed: str | None, version: str) -> bool:
     """Whether a version is the wanted one. Where no local part is asked for (+cu113), any will do: the check lines tell them apart."""
-    return have is not None and (have == option or ("+" not in option and have.split("+")[0] == option))
+    return installed is not None and (installed == version or ("+" not in version and installed.split("+")[0] == version))
 
 
 def index_of(config: dict[str, Any]) -> list[str]:
@@ -197,28 +197,28 @@ def index_of(config: dict[str, Any]) -> list[str]:
     return options
 
 
-def _check_foreign(stage: Stage, here: dict[str, Any], config: dict[str, Any], foreign: list[str]) -> None:
+def _check_foreign(stage: Stage, current: dict[str, Any], config: dict[str, Any], foreign: list[str]) -> None:
     if foreign and not config["codetr_packages_remove_foreign"]:
         stage.problem(
-            f"The environment has {', '.join(foreign)}, which would be imported in the place of Co-DETR's own.",
+            f"The environment has {', '.join(foreign)}, which would be imported instead of Co-DETR's own.",
             "Set codetr_packages_remove_foreign=true to have it uninstalled, or use another environment.",
         )
-    stray = [name for name in foreign if name in here["folders"] and name not in here["editable"]]
+    stray = [name for name in foreign if name in current["folders"] and name not in current["editable"]]
     if stray and config["codetr_packages_remove_foreign"]:
         stage.problem(
-            f"{here['site']}/{stray[0]} belongs to no package that pip knows, and would be imported in the place of Co-DETR's own.",
+            f"{current['site']}/{stray[0]} belongs to no package that pip knows, and would be imported instead of Co-DETR's own.",
             "Move it away, then run again.",
         )
 
 
-def _foreign(here: dict[str, Any], config: dict[str, Any], ctx: Context) -> list[str]:
+def _foreign(current: dict[str, Any], config: dict[str, Any], ctx: Context) -> list[str]:
     ours = config["codetr_repo_dest"] or f"{ctx.prefix}/Co-DETR"
     found = []
     for name in SHADOWS:
-        points_at = here["editable"].get(name)
-        if points_at and points_at.rstrip("/") == ours and name not in here["folders"]:
+        points_at = current["editable"].get(name)
+        if points_at and points_at.rstrip("/") == ours and name not in current["folders"]:
             continue
-        if name in here["dists"] or points_at or (name in here["folders"] and name != "mmcv"):
-            version = here["dists"].get(name)
+        if name in current["dists"] or points_at or (name in current["folders"] and name != "mmcv"):
+            version = current["dists"].get(name)
             found.append(f"{name} {version}" if version else name)
     return found

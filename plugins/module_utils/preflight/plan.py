@@ -31,7 +31,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     unfinished = [name for name in state["unfinished"] if not re.search(r"nvidia|^dkms$|^linux-", name)]
     if unfinished and not state["inprogress"]:
         stage.problem(
-            f"dpkg stopped half way on this host: {', '.join(unfinished[:5])} {'is' if len(unfinished) == 1 else 'are'} not configured, "
+            f"dpkg was interrupted on this host: {', '.join(unfinished[:5])} {'is' if len(unfinished) == 1 else 'are'} not configured, "
             "and every installation would fail on that.",
             "Run `sudo dpkg --configure -a` and `sudo apt-get -f install` on the host, then run again.",
         )
@@ -39,7 +39,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     made = (state["disks"][ctx.prefix]["self"] or {}).get("type") == "dir"
     folders = [path for path in folders_of(ctx.prefix) if (state["disks"].get(path) or {}).get("self") is None]
     if made and not folders and not stage.apt:
-        stage.reason = f"{ctx.prefix} is there, owned by {ctx.user}"
+        stage.reason = f"{ctx.prefix} exists, owned by {ctx.user}"
         return stage
     stage.action = "prepare"
     stage.reason = f"make {ctx.prefix} for {ctx.user}"
@@ -102,7 +102,7 @@ def _prefix(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
         )
     elif disk["parent_type"] != "dir":
         stage.problem(
-            f"{disk['parent']} is in the way of provision_prefix {ctx.prefix}: it is no folder.", "Set provision_prefix to another path."
+            f"{disk['parent']} is in the way of provision_prefix {ctx.prefix}: it is not a folder.", "Set provision_prefix to another path."
         )
     if (disk["room"] or {}).get("read_only"):
         stage.problem(
@@ -135,8 +135,8 @@ def check_space(stages: list[Stage], state: dict[str, Any]) -> list[dict[str, st
         {
             "stage": "preflight",
             "message": f"The file system of {entry['parent']} has {entry['free'] / 1e9:.1f} GB free, and "
-            f"{entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and room to work).",
-            "fix": "Free some room" + _elsewhere(entry["moves"]) + ".",
+            f"{entry['bytes'] / 1e9:.1f} GB are needed ({', '.join(entry['for'])}, and working space).",
+            "fix": "Free some space" + _elsewhere(entry["moves"]) + ".",
         }
         for entry in wanted.values()
         if entry["bytes"] > entry["free"]
