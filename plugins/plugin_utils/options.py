@@ -40,7 +40,7 @@ ALIKE = 0.75
 LONG_NAME = 16
 # Without the shared prefix these are names that hardly anybody else uses, unlike `repo_url` and `env_name`.
 DISTINCTIVE = ("codetr_datasets_", "codetr_packages_", "codetr_verify_", "codetr_workspace_", "provision_status_")
-# Variables of published roles that share a prefix with ours, so that their users are told whose they are.
+# Variables of published roles that share a prefix with ours, to name their role in the refusal.
 FOREIGN = {
     "nvidia.nvidia_driver": (
         "nvidia_driver_add_repos",

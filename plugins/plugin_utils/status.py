@@ -1,4 +1,4 @@
-"""What a host is, in a form for programs, and the same in lines for people."""
+"""Summarise a host and what a run would do to it, for programs and for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = 11
 
 
 def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """The parts of state and plan that tell somebody something.
+    """Select the parts of state and plan that status.json holds.
 
     Returns:
         ``{"schema", "host", "gpus", "no_gpu", "driver", "kernels", "toolkits", "stack", "stages", "problems", "warnings", "waits"}``
@@ -27,7 +27,7 @@ def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
             "system": state["os"]["name"],
             "architecture": machine["arch"],
             "container": machine["container"],
-            "processors": machine["cpus"],
+            "cpus": machine["cpus"],
             "memory": machine["memory"]["total"],
             "cloud": machine.get("cloud", ""),
             "virtualisation": machine.get("virtualisation", ""),
@@ -56,22 +56,22 @@ def summary(state: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def lines(told: dict[str, Any]) -> list[str]:
-    """The summary for a terminal, a heading before each group of lines."""
-    host = told["host"]
+def lines(status: dict[str, Any]) -> list[str]:
+    """Format a summary for a terminal, a heading before each group of lines."""
+    host = status["host"]
     memory = f", {host['memory'] / (1 << 30):.0f} GiB of memory" if host["memory"] else ""
     container = f"{host['container']} container" if host["container"] else ""
     where = ", ".join(part for part in (container, host["virtualisation"], host["cloud"]) if part)
-    rows = [("Host", f"{host['system']}, {host['processors']} processors{memory}{', ' + where if where else ''}")]
-    rows += [("GPU", text) for text in _gpus(told["gpus"])] or [("GPU", told["no_gpu"])]
-    rows += [("Driver", text) for text in _driver(told["driver"])]
-    rows += [("Kernel", text) for text in _kernels(told["kernels"])]
-    rows += [("Toolkit", text) for text in _toolkits(told["toolkits"])]
-    rows += [("Stack", f"{told['stack']['name']}: {told['stack']['why']}")]
-    rows += [("Plan", f"{name:<14}{stage['action']:<10}{stage['version'] or stage['reason']}") for name, stage in told["stages"].items()]
-    rows += [("Waits", text) for text in told["waits"]]
-    rows += [("Warning", text) for text in told["warnings"]]
-    rows += [("Problem", f"{item['stage']}: {item['message']} {item['fix']}") for item in told["problems"]]
+    rows = [("Host", f"{host['system']}, {host['cpus']} CPUs{memory}{', ' + where if where else ''}")]
+    rows += [("GPU", text) for text in _gpus(status["gpus"])] or [("GPU", status["no_gpu"])]
+    rows += [("Driver", text) for text in _driver(status["driver"])]
+    rows += [("Kernel", text) for text in _kernels(status["kernels"])]
+    rows += [("Toolkit", text) for text in _toolkits(status["toolkits"])]
+    rows += [("Stack", f"{status['stack']['name']}: {status['stack']['why']}")]
+    rows += [("Plan", f"{name:<14}{stage['action']:<10}{stage['version'] or stage['reason']}") for name, stage in status["stages"].items()]
+    rows += [("Waits", text) for text in status["waits"]]
+    rows += [("Warning", text) for text in status["warnings"]]
+    rows += [("Problem", f"{item['stage']}: {item['message']} {item['fix']}") for item in status["problems"]]
     last = ""
     shown = []
     for head, text in rows:
@@ -82,24 +82,24 @@ def lines(told: dict[str, Any]) -> list[str]:
 
 def _gpus(gpus: list[dict[str, Any]]) -> list[str]:
     return [
-        f"{gpu['address']}  {gpu['name']}  10de:{gpu['device']}  {gpu['architecture'] or 'architecture not known'}"
-        f"  compute capability {gpu['capability'] or 'not known'}  {gpu['driver'] or 'no driver'} bound"
+        f"{gpu['address']}  {gpu['name']}  10de:{gpu['device']}  {gpu['architecture'] or 'unknown architecture'}"
+        f"  compute capability {gpu['capability'] or 'unknown'}  {gpu['driver'] or 'no driver'} bound"
         f"{'  virtual' if gpu['virtual'] else ''}{f'''  {gpu['mig']} MIG instances''' if gpu['mig'] else ''}"
         for gpu in gpus
     ]
 
 
 def _driver(driver: dict[str, Any]) -> list[str]:
-    have = driver["present"]
-    if have is None:
-        left = f"; a module of {driver['loaded']['version']} is loaded" if driver["loaded"] else ""
-        return ["none" + left + ("; nouveau is loaded" if driver["nouveau"]["loaded"] else "")]
+    present = driver["present"]
+    if present is None:
+        loaded = f"; a module of {driver['loaded']['version']} is loaded" if driver["loaded"] else ""
+        return ["none" + loaded + ("; nouveau is loaded" if driver["nouveau"]["loaded"] else "")]
     kind = " (open modules)" if (driver["loaded"] or {}).get("open") else ""
-    rows = [f"{have['version'] or 'version not known'}, {nvidia_present.WHOSE[have['whose']]}"]
-    library = have["library"] or (driver["library"] or {}).get("path") or "none"
-    rows.append(f"loaded {have['loaded'] or 'no module'}{kind}, library {library}")
-    if have["drift"]:
-        rows.append("module and library are not of one version: the host waits for a restart")
+    rows = [f"{present['version'] or 'unknown version'}, {nvidia_present.WHOSE[present['whose']]}"]
+    library = present["library"] or (driver["library"] or {}).get("path") or "none"
+    rows.append(f"loaded {present['loaded'] or 'no module'}{kind}, library {library}")
+    if present["drift"]:
+        rows.append("the versions of module and library differ: the host needs a restart")
     if driver["packages"]:
         held = sum(1 for entry in driver["packages"].values() if entry["hold"])
         rows.append(f"{len(driver['packages'])} packages, {held} of them held")
@@ -108,14 +108,14 @@ def _driver(driver: dict[str, Any]) -> list[str]:
     deep = driver["deep"]
     if deep:
         cuda = deep["library_cuda"]
-        nothing = f"nothing (exit status {deep['smi']['rc']}: {deep['smi']['said'] or 'no output'})"
-        said = f"CUDA {deep['smi_cuda']}" if deep["smi_cuda"] else nothing
-        rows.append(f"nvidia-smi says {said}; the library says {f'CUDA {cuda // 1000}.{cuda % 1000 // 10}' if cuda else 'nothing'}")
+        failure = f"nothing (exit status {deep['smi']['rc']}: {deep['smi']['said'] or 'no output'})"
+        smi = f"CUDA {deep['smi_cuda']}" if deep["smi_cuda"] else failure
+        rows.append(f"nvidia-smi reports {smi}; the library reports {f'CUDA {cuda // 1000}.{cuda % 1000 // 10}' if cuda else 'nothing'}")
     return rows
 
 
 def _kernels(boot: dict[str, Any]) -> list[str]:
-    rows = [f"{boot['running']} runs" + ("" if boot["ours"] else ", which belongs to the machine beneath")]
+    rows = [f"{boot['running']} is running" + ("" if boot["ours"] else " and belongs to the container host")]
     for release, kernel in boot["known"].items():
         module = boot["modules"].get(release)
         state = next((row["state"] for row in boot["dkms"] if row["kernel"] == release), "")
@@ -129,7 +129,7 @@ def _kernels(boot: dict[str, Any]) -> list[str]:
         key = {True: ", and the owner's key is enrolled", False: ", and the owner's key is not enrolled", None: ""}[boot["mok"]]
         rows.append(f"secure boot is on{key}")
     if boot["reboot"]["flag"]:
-        rows.append("a restart is waited for" + (f", by {', '.join(boot['reboot']['packages'])}" if boot["reboot"]["packages"] else ""))
+        rows.append("a restart is pending" + (f", for {', '.join(boot['reboot']['packages'])}" if boot["reboot"]["packages"] else ""))
     return rows
 
 

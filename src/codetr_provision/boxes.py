@@ -1,4 +1,4 @@
-"""Boxes on an image and where their labels go. All numbers are pixels of the original image, from its upper left corner."""
+"""Lay out boxes and their labels on an image. All numbers are pixels of the original image, from its upper left corner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from codetr_provision import wording
 from codetr_provision.data_result import Box
 
-# The size in CSS pixels at which an image is seen about: lines and letters are meant for that.
+# The size in CSS pixels at which an image is typically shown; lines and letters are sized for it.
 SEEN = (320, 240)
 LINE, LETTERS, MARGIN = 2.0, 12.0, 3.0
 LABEL_HEIGHT = LETTERS * 1.3
@@ -29,8 +29,8 @@ class Area:
     width: float
     height: float
 
-    def meets(self, other: Area) -> bool:
-        """Whether the two have anything in common; a common edge is nothing."""
+    def overlaps(self, other: Area) -> bool:
+        """Whether the two overlap; a shared edge does not count."""
         across = self.x < other.x + other.width and other.x < self.x + self.width
         return across and self.y < other.y + other.height and other.y < self.y + self.height
 
@@ -46,7 +46,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Entry:
-    """How often a class is in the image."""
+    """A class and how many boxes of it the image has."""
 
     name: str
     count: int
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn over an image; `line`, `letters` and `margin` are sizes of edges, letters and what is beside these."""
+    """What is drawn over an image; `line`, `letters` and `margin` are the sizes of edges, letters and the space beside them."""
 
     width: int
     height: int
@@ -71,7 +71,7 @@ class Drawing:
 
 def draw(width: int, height: int, boxes: Sequence[Box]) -> Drawing:
     """Lay out the boxes of an image of `width` by `height`; the largest are drawn first, so that none hides a smaller one."""
-    # how many of its pixels are one CSS pixel where it is seen at the usual size
+    # image pixels per CSS pixel at the typical size
     unit = max(width / SEEN[0], height / SEEN[1])
     inside = [(area, box[4]) for box in boxes if (area := clipped(box, width, height)) is not None]
     inside.sort(key=lambda one: -one[0].width * one[0].height)
@@ -89,7 +89,7 @@ def draw(width: int, height: int, boxes: Sequence[Box]) -> Drawing:
 
 
 def clipped(box: Box, width: int, height: int) -> Area | None:
-    """The part of a box that is inside the image; None where there is none."""
+    """The part of a box inside the image; None when there is none."""
     x, y, across, down, _ = box
     left, top = max(x, 0), max(y, 0)
     area = Area(left, top, min(x + across, width) - left, min(y + down, height) - top)
@@ -97,7 +97,7 @@ def clipped(box: Box, width: int, height: int) -> Area | None:
 
 
 def text_width(text: str) -> float:
-    """About how wide a text is, in units of its height; the page stretches it to just this."""
+    """The approximate width of a text in units of its height; the page stretches the text to it."""
     return sum(_letter_width(letter) for letter in text)
 
 
@@ -108,7 +108,7 @@ def _letter_width(letter: str) -> float:
 
 
 def _labels(marks: Sequence[Mark], width: int, height: int, unit: float) -> Iterator[Mark]:
-    """Labels of the largest boxes that have room for one: above the box, else inside or below, on no other label."""
+    """Labels for the largest boxes that have room for one: above the box, else inside or below, without overlap."""
     taken: list[Area] = []
     for mark in marks:
         if len(taken) == MOST_LABELS:
@@ -120,7 +120,7 @@ def _labels(marks: Sequence[Mark], width: int, height: int, unit: float) -> Iter
         left = max(0.0, min(box.x, width - across))
         for top in (box.y - down, box.y, bottom - down, bottom):
             area = Area(left, top, across, down)
-            if across <= width and 0 <= top <= height - down and not any(area.meets(other) for other in taken):
+            if across <= width and 0 <= top <= height - down and not any(area.overlaps(other) for other in taken):
                 taken.append(area)
                 yield Mark(area, text, mark.colour)
                 break

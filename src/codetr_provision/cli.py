@@ -18,46 +18,46 @@ from codetr_provision.project import UsageError, find
 from codetr_provision.runner import Options
 from codetr_provision.up import Request, up
 
-EXIT_CODES = """exit codes: 0 all is well, 1 a host or its verification failed, 2 wrong usage, 3 hosts could not be reached,
+EXIT_CODES = """exit codes: 0 success, 1 a host or its verification failed, 2 wrong usage, 3 hosts unreachable,
 130 interrupted"""
 LOG_COLUMNS = 140
 
 
 def parser() -> argparse.ArgumentParser:
-    """The grammar of the command line."""
+    """The command line's parser."""
     top = argparse.ArgumentParser(prog="codetr-provision", description="From a bare machine to a trained detector.", epilog=EXIT_CODES)
     top.add_argument("--version", action="version", version=f"codetr-provision {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    go = commands.add_parser("up", help="provision the hosts, then verify them", epilog=EXIT_CODES)
-    go.add_argument("-i", "--inventory", action="append", default=[], help="inventory file, folder, or host list with a comma; repeatable")
-    go.add_argument("-e", "--extra-vars", action="append", default=[], metavar="KEY=VALUE|@FILE", help="a option; repeatable")
-    go.add_argument("-l", "--limit", help="only these hosts")
-    go.add_argument("-C", "--check", action="store_true", help="change nothing; show what a run would do (nothing is verified)")
-    go.add_argument("--no-verify", dest="verify", action="store_false", help="do not run playbooks/verify.yml afterwards")
-    go.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="folder for the pages and run.json [report]")
-    go.add_argument("--upstreams", type=Path, metavar="FILE", help="JSON list of {name, url, kind: real or stand-in, why, stage}")
-    go.add_argument("-t", "--tags", help="only these tags of site.yml")
-    go.add_argument("--skip-tags", help="all but these tags of site.yml")
-    go.add_argument("-f", "--forks", type=_positive, metavar="N", help="how many hosts at once")
-    go.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; repeat for more")
-    go.add_argument("--become-password-file", type=Path, metavar="F", help="file with the sudo password")
-    go.add_argument("--project", metavar="DIR", help="checkout to run [the one this command belongs to, else the installed collection]")
-    again = commands.add_parser("report", help="write the pages again from a run.json")
-    again.add_argument("run_json", type=Path, metavar="RUN_JSON")
+    run = commands.add_parser("up", help="provision the hosts, then verify them", epilog=EXIT_CODES)
+    run.add_argument("-i", "--inventory", action="append", default=[], help="inventory file, folder, or host list with a comma; repeatable")
+    run.add_argument("-e", "--extra-vars", action="append", default=[], metavar="KEY=VALUE|@FILE", help="an option; repeatable")
+    run.add_argument("-l", "--limit", help="only these hosts")
+    run.add_argument("-C", "--check", action="store_true", help="change nothing; show what a run would do (verifies nothing)")
+    run.add_argument("--no-verify", dest="verify", action="store_false", help="do not run playbooks/verify.yml afterwards")
+    run.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="folder for the pages and run.json [report]")
+    run.add_argument("--upstreams", type=Path, metavar="FILE", help="JSON list of {name, url, kind: real or stand-in, why, stage}")
+    run.add_argument("-t", "--tags", help="only these tags of site.yml")
+    run.add_argument("--skip-tags", help="all but these tags of site.yml")
+    run.add_argument("-f", "--forks", type=_positive, metavar="N", help="how many hosts at once")
+    run.add_argument("-v", "--verbose", action="count", default=0, help="show Ansible's own output too; repeat for more")
+    run.add_argument("--become-password-file", type=Path, metavar="F", help="file with the sudo password")
+    run.add_argument("--project", metavar="DIR", help="checkout to run [the one this command belongs to, else the installed collection]")
+    rewrite = commands.add_parser("report", help="write the pages again from a run.json")
+    rewrite.add_argument("run_json", type=Path, metavar="RUN_JSON")
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    given = parser().parse_args(words)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    given = parser().parse_args(arguments)
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = LOG_COLUMNS
     try:
         if given.command == "report":
             return _report(given.run_json, console)
-        run = up(_request(given, words), console)
+        run = up(_request(given, arguments), console)
     except UsageError as error:
         Console(stderr=True, highlight=False).print(Text(f"codetr-provision: {error}"), soft_wrap=True)
         return 2
@@ -75,7 +75,7 @@ def _report(path: Path, console: Console) -> int:
     return 0
 
 
-def _request(given: argparse.Namespace, words: list[str]) -> Request:
+def _request(given: argparse.Namespace, arguments: list[str]) -> Request:
     project = find(given.project)
     if given.become_password_file is not None and not given.become_password_file.is_file():
         raise UsageError(f"--become-password-file {given.become_password_file}: there is no such file.")
@@ -87,7 +87,7 @@ def _request(given: argparse.Namespace, words: list[str]) -> Request:
     _writable(given.report)
     return Request(
         project=project, options=options, verify=given.verify and not given.check, report=given.report.resolve(),
-        upstreams=_upstreams(given.upstreams) if given.upstreams else [], command=redact.command(["codetr-provision", *words]),
+        upstreams=_upstreams(given.upstreams) if given.upstreams else [], command=redact.command(["codetr-provision", *arguments]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The page about the data: whether it is sound, what there is of it, images with their boxes, and how often each class occurs."""
+"""The page about the data: its checks, folders and files, sample images with their boxes, and annotations per class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codetr_provision.data_result import FEW_ANNOTATIONS, SETS, DataResult, Samp
 from codetr_provision.model import RunResult
 
 PAGE = "data.html"
-# Of each host and set: the page stays at some megabytes whatever lies there.
+# Per host and set, so that the page stays at a few megabytes whatever the data.
 MOST_SAMPLES = 12
 # roles/codetr_verify/tasks/data.yml fetches none that is larger
 MOST_SAMPLE_BYTES = 200 * 1024
@@ -23,11 +23,11 @@ MOST_FILE_NAME = 100
 
 @dataclass(frozen=True)
 class Tile:
-    """A image of the grid; `uri` is empty where there is no thumbnail."""
+    """An image of the grid; `uri` is empty when there is no thumbnail, `label` describes it for screen readers."""
 
     image: str
     uri: str
-    told: str
+    label: str
     drawing: boxes.Drawing
     notes: list[str]
 
@@ -43,7 +43,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """The classes of one set; `decades` is how many powers of ten the width spans, the same for all groups."""
+    """The classes of one set; `decades` is how many powers of ten the width spans, equal for all groups."""
 
     title: str
     note: str
@@ -58,21 +58,21 @@ def sample_files(folder: Path, data: DataResult) -> list[Path]:
 
 
 def anchors(run: RunResult) -> dict[str, str]:
-    """Where on the page each host is that told about its data."""
+    """The page's anchor of each host with data."""
     return {host.name: f"host-{number}" for number, host in enumerate(run.hosts, 1) if host.data is not None}
 
 
 def render(run: RunResult, folders: Path) -> str | None:
-    """The page as text, thumbnails taken from `folders`/<host>/; None where no host told anything."""
-    told = {host.name: host.data for host in run.hosts if host.data is not None}
-    if not told:
+    """The page as text, with thumbnails from `folders`/<host>/; None when no host has data."""
+    data_of = {host.name: host.data for host in run.hosts if host.data is not None}
+    if not data_of:
         return None
     return page.render(
-        "data.html.j2", run=run, told=told, anchors=anchors(run), sets=SETS, most_legend=MOST_LEGEND,
-        stand_ins=[name for name, data in told.items() if data.stand_in],
-        tiles={name: {which: list(_tiles(name, data, which, folders)) for which in SETS} for name, data in told.items()},
-        left_out={name: {which: len(_of(data, which)) - len(_shown(data, which)) for which in SETS} for name, data in told.items()},
-        charts={name: list(_charts(data)) for name, data in told.items()},
+        "data.html.j2", run=run, hosts=len(data_of), anchors=anchors(run), sets=SETS, most_legend=MOST_LEGEND,
+        stand_ins=[name for name, data in data_of.items() if data.stand_in],
+        tiles={name: {which: list(_tiles(name, data, which, folders)) for which in SETS} for name, data in data_of.items()},
+        left_out={name: {which: len(_of(data, which)) - len(_shown(data, which)) for which in SETS} for name, data in data_of.items()},
+        charts={name: list(_charts(data)) for name, data in data_of.items()},
     )
 
 
@@ -90,7 +90,7 @@ def _shown(data: DataResult, which: str) -> list[Sample]:
 
 
 def _file(folder: Path, sample: Sample) -> Path | None:
-    """Where the thumbnail lies; None for a name that is none of ours."""
+    """The path of the thumbnail; None for a name that the role codetr_datasets does not use."""
     fits = len(sample.file) <= MOST_FILE_NAME and sample.file.startswith("data-") and sample.file.endswith(".jpg")
     return page.inside(folder, sample.file) if fits else None
 
@@ -107,9 +107,9 @@ def _tiles(host: str, data: DataResult, which: str, folders: Path) -> Iterator[T
 
 def _notes(uri: str, drawing: boxes.Drawing) -> Iterator[str]:
     if not uri:
-        yield "There is no thumbnail of this image."
+        yield "No thumbnail of this image."
     if drawing.outside:
-        yield f"{wording.count(drawing.outside, 'box', 'boxes')} outside of the image or without a size, not drawn."
+        yield f"{wording.count(drawing.outside, 'box', 'boxes')} outside the image or without a size, not drawn."
     if drawing.more:
         yield f"{wording.count(drawing.more, 'smaller box', 'smaller boxes')} not drawn."
 

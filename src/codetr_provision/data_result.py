@@ -1,4 +1,4 @@
-"""What a host told about its data: data.json (on the host `<data root>/.codetr/summary.json`). Sizes are bytes, boxes are pixels."""
+"""The summary of a host's data: data.json (on the host `<data root>/.codetr/summary.json`). Sizes are bytes, boxes are pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 from codetr_provision import wording
 
-# More than any data set has of anything: what is above would only make sums, bars and images meaningless.
+# More than any data set has of anything; larger numbers would make sums, bars and images meaningless.
 MOST = 10**15
 MOST_SIDE = 100_000
 FEW_ANNOTATIONS = 11
@@ -21,7 +21,7 @@ def _within(least: float, most: float, **numbers: float) -> None:
     for name, number in numbers.items():
         # written so that NaN fails as well
         if not least <= number <= most:
-            raise ValueError(f"{name} is {str(number)[:20]}, and that makes no sense")
+            raise ValueError(f"{name} is {str(number)[:20]}, which is out of range")
 
 
 @dataclass
@@ -40,7 +40,7 @@ class DataFolder:
 
 @dataclass
 class DataFile:
-    """A file of annotations; `categories` is None where such a file has none."""
+    """An annotation file; `categories` is None for a file without any."""
 
     name: str
     images: int
@@ -56,7 +56,7 @@ class DataFile:
 
 @dataclass
 class DataCheck:
-    """One thing that was looked at when the data was put in place: `ok`, `failed` or `skipped`."""
+    """One check of the data when it was installed: `ok`, `failed` or `skipped`."""
 
     name: str
     status: str
@@ -65,7 +65,7 @@ class DataCheck:
 
 @dataclass
 class Sample:
-    """A image with its boxes; `file` is its thumbnail, empty where there is none. All numbers are pixels of the original."""
+    """An image with its boxes; `file` is its thumbnail, empty without one. All numbers are pixels of the original."""
 
     set: Literal["coco", "lvis"]
     image: str
@@ -82,7 +82,7 @@ class Sample:
 
 @dataclass
 class Classes:
-    """How many annotations each class has, the most first."""
+    """The number of annotations of each class, largest first."""
 
     coco: list[tuple[str, int]] = field(default_factory=list)
     lvis: list[tuple[str, int]] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Classes:
             counts.sort(key=lambda one: -one[1])
 
     def of(self, which: str) -> list[tuple[str, int]]:
-        """Those of `coco` or `lvis`."""
+        """The classes of `coco` or `lvis`."""
         return self.lvis if which == "lvis" else self.coco
 
 
@@ -127,7 +127,7 @@ class DataResult:
 
     @property
     def images(self) -> int:
-        """Images in all, those that lie in two places once: LVIS has COCO's."""
+        """The number of images; those in two places count once, since LVIS uses COCO's."""
         most: dict[str, int] = {}
         for folder in self.folders:
             name = PurePosixPath(folder.name).name
@@ -135,8 +135,8 @@ class DataResult:
         return sum(most.values())
 
     @property
-    def judged(self) -> str:
-        """What the checks came to, in words."""
+    def outcome(self) -> str:
+        """The outcome of the checks, in words."""
         if self.failed:
             names = ", ".join(wording.short(check.name) for check in self.failed[:3])
             return f"{len(self.failed)} of {wording.count(len(self.checks), 'check')} failed: {names}{', ...' if self.failed[3:] else ''}"
@@ -147,10 +147,10 @@ class DataResult:
 
     @property
     def sentence(self) -> str:
-        """How much there is and whether it is sound, for the report's first page."""
+        """The amount of data and the outcome of its checks, for the report's first page."""
         subset = f" (a subset: at most {wording.count(self.subset, 'image')} of each folder)" if self.subset else ""
         counted = [_counted(SETS[which], self.classes.of(which)) for which in SETS if self.classes.of(which)]
-        return "; ".join([f"{wording.count(self.images, 'image')}{subset}", *counted, self.judged])
+        return "; ".join([f"{wording.count(self.images, 'image')}{subset}", *counted, self.outcome])
 
 
 def _counted(title: str, classes: Iterable[tuple[str, int]]) -> str:

@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: a live line per host on a terminal, dated lines in a log."""
+"""Show a run while it goes on: a live line per host on a terminal, timestamped lines in a log."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from codetr_provision.model import RunResult, StageResult
 from codetr_provision.reducer import PROGRESS, Reducer, RunningTask
 
 SLOW_SECONDS = 15.0
-STAGE_WIDTH = 15  # the longest name, nvidia_driver, and a gap
+STAGE_WIDTH = 15  # of the longest name, nvidia_driver, and a gap
 STAGE_STYLE = {"done": "green", "failed": "bold red", "running": "cyan", "interrupted": "yellow", "not run": "dim"}
 
 
 class Display:
-    """Prints each finished stage and failure once; `tick` is called every second for what takes long."""
+    """Prints each finished stage and failure once; `tick`, called every second, reports tasks that take long."""
 
     def __init__(self, console: Console, reducer: Reducer, verbose: int = 0, clock: Callable[[], float] = time.time) -> None:
         self.console, self.reducer, self.verbose, self.clock = console, reducer, verbose, clock
-        self._told: set[tuple[str, int]] = set()
+        self._printed: set[tuple[str, int]] = set()
         self._failed: set[str] = set()
         self._slow: dict[tuple[str, str, float], float] = {}
         self._lock = threading.RLock()
@@ -49,7 +49,7 @@ class Display:
             self.tick()
 
     def say(self, text: str | Text, host: str = "", style: str = "") -> None:
-        """One line: the time, the host, the text."""
+        """Print one line: the time, the host, the text."""
         line = Text(datetime.fromtimestamp(self.clock()).strftime("%H:%M:%S  "), style="dim")
         if host:
             line.append(f"{host}  ", style="bold not dim")
@@ -57,30 +57,30 @@ class Display:
         self.console.print(line, soft_wrap=True)
 
     def feed(self, event: dict[str, Any]) -> None:
-        """Take one event: bring the result up to date and print what is new."""
+        """Take one event: update the result and print what is new."""
         with self._lock:
             self.reducer.feed(event)
             if self.verbose:
                 for line in redact.plain(event.get("stdout") or "").splitlines():
                     if line.strip() and not line.startswith(PROGRESS):
                         self.console.print(Text(redact.text(line), style="dim"), soft_wrap=True)
-            self._news()
+            self._print_news()
 
-    def _news(self) -> None:
+    def _print_news(self) -> None:
         run = self.reducer.run
         for host in run.hosts:
             for stage in host.stages:
-                if stage.status in ("done", "failed", "interrupted") and (host.name, id(stage)) not in self._told:
-                    self._told.add((host.name, id(stage)))
+                if stage.status in ("done", "failed", "interrupted") and (host.name, id(stage)) not in self._printed:
+                    self._printed.add((host.name, id(stage)))
                     self.say(_stage_line(stage, run.check), host.name)
             if host.failure is not None and host.name not in self._failed:
                 self._failed.add(host.name)
                 failure = host.failure
-                what = "cannot be reached" if failure.unreachable else f"failed: {failure.task}"
-                self.say(f"{what}: {failure.message.splitlines()[0]}", host.name, "bold red not dim")
+                outcome = "unreachable" if failure.unreachable else f"failed: {failure.task}"
+                self.say(f"{outcome}: {failure.message.splitlines()[0]}", host.name, "bold red not dim")
 
     def tick(self) -> None:
-        """Say again, every 15 s, what is still running."""
+        """Print, every 15 s, what is still running."""
         with self._lock:
             now = self.clock()
             alive = {(host, task.name, task.started): task for host, task in self.reducer.running.items()}
@@ -93,7 +93,7 @@ class Display:
 
 
 class LiveDisplay(Display):
-    """The same lines, and below them one line for each host with what it does now."""
+    """The same lines, and below them one line for each host with what it is doing."""
 
     def __init__(self, console: Console, reducer: Reducer, verbose: int = 0, clock: Callable[[], float] = time.time) -> None:
         super().__init__(console, reducer, verbose, clock)
@@ -128,8 +128,8 @@ class LiveDisplay(Display):
                 return Text("Waiting for Ansible ...", style="dim")
             hosts = wording.count(len(self.reducer.run.hosts), "host")
             begun = self._begun = min([self._begun, *(task.started for task in self.reducer.running.values())])
-            what = "Checking" if self.reducer.verifying else "Provisioning"
-            return Group(Text(f"\n{what} {hosts}, {wording.seconds(now - begun)} so far", style="dim"), table)
+            what = "Verifying" if self.reducer.verifying else "Provisioning"
+            return Group(Text(f"\n{what} {hosts} ({wording.seconds(now - begun)})", style="dim"), table)
 
 
 def _bar(task: RunningTask) -> RenderableType:
@@ -164,5 +164,5 @@ def _stage_line(stage: StageResult, check: bool) -> Text:
 
 
 def make(console: Console, run: RunResult, verbose: int) -> Display:
-    """The display that suits where the output goes."""
+    """The display that suits the console."""
     return (LiveDisplay if console.is_terminal else Display)(console, Reducer(run), verbose)

@@ -1,4 +1,4 @@
-"""What a run was: plain data, the same in memory, in run.json and in the report. All durations are seconds, all times ISO 8601."""
+"""The result of a run: plain data, the same in memory, in run.json and in the report. Durations are seconds, times ISO 8601."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from codetr_provision.data_result import DataResult
 
 SCHEMA = 1
-# How the names begin by which a stand-in for the data is known: the stage's, and those of the records.
+# The first letters of names that mark the data as a stand-in: of the stage and of the records.
 DATA_NAMES = ("datasets", "coco", "lvis")
 T = TypeVar("T")
 StageStatus = Literal["running", "done", "failed", "interrupted", "not run"]
@@ -18,7 +18,7 @@ StageStatus = Literal["running", "done", "failed", "interrupted", "not run"]
 
 @dataclass
 class StageResult:
-    """One stage on one host, as its `codetr_stage` task and the tasks after it told it."""
+    """One stage on one host, from its `codetr_stage` task and the tasks after it."""
 
     stage: str
     action: str
@@ -28,23 +28,23 @@ class StageResult:
     todo: bool = False
     status: StageStatus = "running"
     seconds: float = 0.0
-    # names of what it took from outside, where that is not all that belongs to the stage
+    # names of the upstreams it used, when those are not all of the stage's
     sources: list[str] | None = None
 
     @property
     def took_part(self) -> bool:
-        """False where the stage was skipped or never reached: nothing comes from it."""
+        """False for a stage that was skipped or never reached."""
         return self.status != "not run" and self.action != "skip"
 
     @property
     def source(self) -> str:
-        """Whether the real thing was used; empty where nothing from outside is involved."""
+        """`real` or `stand-in`; empty for a stage that uses no upstream."""
         if not self.took_part or self.stage in ("plan", "preflight", "recheck"):
             return ""
         return "stand-in" if self.stand_in else "real"
 
     def outcome(self, check: bool) -> str:
-        """What was done, in the plan's own word; only foreseen where nothing was carried out (`check`)."""
+        """What was done, in the plan's own word; in check mode what would be done."""
         if self.status in ("failed", "interrupted", "not run"):
             return self.status
         return f"would {self.action}" if check and self.todo else self.action
@@ -106,14 +106,14 @@ class VerifyResult:
 
     @property
     def reached(self) -> str:
-        """Which level passed, in words."""
+        """The level that passed, in words."""
         return f"level {self.level_passed} passed" if self.level_passed else "no level passed"
 
     @property
     def speed(self) -> dict[str, Any]:
-        """What the level speed measured; empty where it was not asked for or failed."""
-        told = self.figures.get("speed")
-        return told if isinstance(told, dict) else {}
+        """The figures of level speed; empty when it did not run or failed."""
+        speed = self.figures.get("speed")
+        return speed if isinstance(speed, dict) else {}
 
     @property
     def other_figures(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class VerifyResult:
 
     @property
     def good(self) -> bool:
-        """True when the host says so and no single check contradicts it."""
+        """True when the host says that it passed and no check contradicts it."""
         return self.passed and not self.failed and any(check.status == "ok" for check in self.checks)
 
 
@@ -142,16 +142,16 @@ class HostResult:
 
     @property
     def unreachable(self) -> bool:
-        """True when the host could not be talked to."""
+        """Whether the host was unreachable."""
         return self.failure is not None and self.failure.unreachable
 
     @property
     def stand_ins(self) -> list[str]:
-        """What was not the real thing on this host: stages, and what verify and the data say of themselves."""
+        """The stand-ins used on this host: stages, and what verify and the data report."""
         names = self.verify.stand_ins if self.verify else []
         names = names or [stage.stage for stage in self.stages if stage.stand_in]
-        told = any(name.lower().startswith(DATA_NAMES) for name in names)
-        return [*names, "datasets"] if self.data and self.data.stand_in and not told else names
+        named = any(name.lower().startswith(DATA_NAMES) for name in names)
+        return [*names, "datasets"] if self.data and self.data.stand_in and not named else names
 
     @property
     def good(self) -> bool:
@@ -162,7 +162,7 @@ class HostResult:
 
 @dataclass
 class Upstream:
-    """Where something comes from, and whether that is the real place; `stage` takes it, or any where that is empty."""
+    """An upstream and whether it is the real one; `stage` uses it, or every stage when that is empty."""
 
     name: str
     url: str
@@ -190,26 +190,26 @@ class RunResult:
     errors: list[str] = field(default_factory=list)
 
     def used(self, upstream: Upstream) -> bool:
-        """Whether any host has something from `upstream`."""
+        """Whether any host used `upstream`."""
         stages = [stage for host in self.hosts for stage in host.stages if stage.stage == upstream.stage]
         return not upstream.stage or any(stage.took_part and (stage.sources is None or upstream.name in stage.sources) for stage in stages)
 
     @property
     def stand_ins(self) -> list[str]:
-        """Every name that was used and was not the real thing, once each."""
+        """The names of all stand-ins that were used, once each."""
         names = [upstream.name for upstream in self.upstreams if upstream.kind == "stand-in" and self.used(upstream)]
         every = names + [name for host in self.hosts for name in host.stand_ins]
         return list({name.lower(): name for name in reversed(every)}.values())[::-1]
 
     @property
     def good(self) -> bool:
-        """True only when at least one host ran, none failed and, where asked for, each was verified."""
+        """True only when at least one host ran, none failed and, with `verify`, each was verified."""
         verified = not self.verify or all(host.verify is not None for host in self.hosts)
         return bool(self.hosts) and verified and not self.errors and not self.interrupted and all(host.good for host in self.hosts)
 
     @property
     def exit_code(self) -> int:
-        """0 good, 1 a host or verify failed, 3 hosts out of reach and no other trouble, 130 interrupted."""
+        """0 success, 1 a host or verify failed, 3 hosts unreachable and nothing else failed, 130 interrupted."""
         if self.interrupted:
             return 130
         if self.good:
@@ -224,7 +224,7 @@ class RunResult:
 
 
 def load(kind: type[T], data: Any, where: str = "") -> T:
-    """Build the data class `kind` from JSON types; keys it does not know are left out.
+    """Build the data class `kind` from JSON types; unknown keys are ignored.
 
     Raises ValueError naming the place when a key is missing or has the wrong type.
     """

@@ -1,4 +1,4 @@
-"""What the pages of the report share: their templates, where a host's files are, and images that lie inside a page."""
+"""What the report's pages share: templates, paths of a host's files, and embedded images."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import jinja2
 
 from codetr_provision import wording
 
-PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
 def inside(base: Path, name: str) -> Path | None:
-    """The path of a host's folder, or of a file that a host named, in `base`; None for a name that would lead out of it."""
+    """The path of a host's folder, or of a file that a host named, in `base`; None for a name that leads out of it."""
     return base / name if name not in ("", ".", "..") and Path(name).name == name else None
 
 
 def embedded(path: Path, most_bytes: int) -> str:
-    """The image as an address that a page can hold; empty for one that is not there or has more than `most_bytes`."""
-    kind = PICTURE_TYPES.get(path.suffix.lower())
+    """The image as a data URI; empty for one that is absent or larger than `most_bytes`."""
+    kind = IMAGE_TYPES.get(path.suffix.lower())
     if kind is None or not path.is_file() or path.stat().st_size > most_bytes:
         return ""
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
 def pixels(value: float) -> str:
-    """A length or place in an SVG, no longer than it has to be."""
+    """A length or position in an SVG, as short as it can be written."""
     return f"{value:.5g}"
 
 
 def words(name: str) -> str:
-    """The name of a figure or a check for people, without its unit."""
+    """The name of a figure or check for people, without its unit."""
     return name.removesuffix("_bytes").removesuffix("_seconds").replace("_", " ")
 
 
@@ -52,7 +52,7 @@ def figure(value: Any, name: str = "") -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """A page as text. All values are escaped, and one that the template asks for in vain is an error."""
+    """A page as text. All values are escaped; one that the template lacks is an error."""
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("codetr_provision"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""Where the playbooks are, and the environment that Ansible needs to find everything of ours by its full name."""
+"""Find the playbooks, and the environment in which Ansible finds the collection by its full name."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Ansible's own default, which an explicit ANSIBLE_COLLECTIONS_PATH replaces and so has to repeat.
+# Ansible's own default, which an explicit ANSIBLE_COLLECTIONS_PATH has to repeat.
 DEFAULT_COLLECTIONS = "~/.ansible/collections:/usr/share/ansible/collections"
-# Asks the action codetr_wait for lines that a program can read.
+# Makes the action codetr_wait print records that this command can parse.
 PROGRESS_FORMAT = "CODETR_PROVISION_PROGRESS"
 
 
 class UsageError(Exception):
-    """The command was given something it cannot work with; the text says what to do."""
+    """Wrong usage of the command; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Project:
         return self.root or Path.cwd()
 
     def playbook(self, name: str) -> str:
-        """What to call a playbook of ours on ansible-playbook's command line."""
+        """A playbook's name on ansible-playbook's command line."""
         return f"codetr.provision.{name}" if self.root is None else str(Path("playbooks", f"{name}.yml"))
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
@@ -41,11 +41,11 @@ class Project:
         added[PROGRESS_FORMAT] = "json"
         config = Path(given["ANSIBLE_CONFIG"]) if given.get("ANSIBLE_CONFIG") else self.folder / "ansible.cfg"
         if self.root is not None:
-            ours = self.root / "playbooks" / "collections"
-            added["ANSIBLE_COLLECTIONS_PATH"] = f"{ours}:{given.get('ANSIBLE_COLLECTIONS_PATH') or DEFAULT_COLLECTIONS}"
+            own = self.root / "playbooks" / "collections"
+            added["ANSIBLE_COLLECTIONS_PATH"] = f"{own}:{given.get('ANSIBLE_COLLECTIONS_PATH') or DEFAULT_COLLECTIONS}"
             if config.is_file():
                 added["ANSIBLE_CONFIG"] = str(config)
-        # ansible-runner turns the check of host keys off unless the variable is set: what Ansible itself would do is what counts.
+        # ansible-runner turns host key checking off unless the variable is set; keep Ansible's own behaviour.
         if "ANSIBLE_HOST_KEY_CHECKING" not in given:
             added["ANSIBLE_HOST_KEY_CHECKING"] = _host_key_checking(config)
         return added

@@ -1,4 +1,4 @@
-"""Keeping secrets out of what is shown and written."""
+"""Keep secrets out of everything that is shown and written."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def plain(message: str) -> str:
 
 def command(argv: Sequence[str]) -> str:
     """The command line as one string that may be published: values of secret-looking extra variables and inline JSON are hidden."""
-    words, extra = [], False
+    shown, extra = [], False
     for word in argv:
         prefix = next((p for p in ("--extra-vars=", "-e") if word.startswith(p) and word != "-e"), "") if not extra else ""
-        words.append(prefix + _extra_vars(word[len(prefix):]) if extra or prefix else text(word))
+        shown.append(prefix + _extra_vars(word[len(prefix):]) if extra or prefix else text(word))
         extra = not extra and word in ("-e", "--extra-vars")
-    return shlex.join(words)
+    return shlex.join(shown)
 
 
 def _extra_vars(word: str) -> str:

@@ -1,4 +1,4 @@
-"""From ansible-runner's events to a RunResult. No clock, no input, no output: everything comes from the events."""
+"""Reduce ansible-runner's events to a RunResult. No clock, no input, no output: everything comes from the events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Progress:
 
 @dataclass
 class RunningTask:
-    """A task that has begun on a host and has not ended; `started` is a Unix time."""
+    """A task that is running on a host; `started` is a Unix time."""
 
     name: str
     action: str
@@ -54,7 +54,7 @@ class _Clock:
 
 
 class Reducer:
-    """Feed it every event in order; `run` is the result so far, `running` what each host does at the moment."""
+    """Feed it every event in order; `run` is the result so far, `running` the current task of each host."""
 
     def __init__(self, run: RunResult | None = None) -> None:
         self.run = run or RunResult()
@@ -67,7 +67,7 @@ class Reducer:
 
     @property
     def verifying(self) -> bool:
-        """True while the playbook is the one that checks."""
+        """Whether the playbook is verify.yml."""
         return PurePath(self.playbook).stem.rpartition(".")[2] == "verify" or self.playbook.endswith(".verify")
 
     def stage_of(self, host: str) -> str:
@@ -144,18 +144,18 @@ class Reducer:
 
     def _plan(self, host: HostResult, plan: dict[str, Any], begun: float, at: float) -> None:
         self._close(host.name)
-        told = [*(plan.get("warnings") or []), *(plan.get("waits") or [])]
-        host.warnings = list(dict.fromkeys([*host.warnings, *(redact.text(_sentence(one)) for one in told)]))
+        warnings = [*(plan.get("warnings") or []), *(plan.get("waits") or [])]
+        host.warnings = list(dict.fromkeys([*host.warnings, *(redact.text(_sentence(one)) for one in warnings)]))
         host.problems = [redact.text(_sentence(one)) for one in plan.get("problems") or []]
-        again = any(stage.stage == "plan" for stage in host.stages)
+        recheck = any(stage.stage == "plan" for stage in host.stages)
         host.stack = str(plan.get("stack") or host.stack)
         host.stack_reason = str(plan.get("stack_reason") or host.stack_reason)
         ahead = [stage for stage in host.stages if stage.status == "not run"]
-        if again:
+        if recheck:
             host.stages = [stage for stage in host.stages if stage.status != "not run"]
         else:
             ahead = [_stage_result({"stage": name, **stage}, "not run") for name, stage in (plan.get("stages") or {}).items()]
-        first = StageResult("recheck" if again else "plan", "check", host.stack_reason, "" if again else host.stack)
+        first = StageResult("recheck" if recheck else "plan", "check", host.stack_reason, "" if recheck else host.stack)
         host.stages += [first, *ahead]
         self._open[host.name] = (first, _Clock(begun, at))
 
@@ -189,14 +189,14 @@ class Reducer:
         lost = {*(data.get("failures") or {}), *(data.get("dark") or {})}
         for host in self.run.hosts:
             if host.name not in lost and host.name in (data.get("processed") or {}):
-                host.failure = None  # a block rescued it: Ansible counts the host as well
+                host.failure = None  # a block rescued it, so Ansible counts the host as good
             if host.failure is not None and host.name in self._open:
                 self._open.pop(host.name)[0].status = "failed"
             self._close(host.name)
         self.running.clear()
 
     def finish(self, interrupted: bool = False) -> RunResult:
-        """Close what never ended, for a run that was cut."""
+        """Close the stages that never ended."""
         for stage, clock in self._open.values():
             stage.status = "interrupted" if interrupted else "failed"
             stage.seconds = round(max(clock.last, self._at) - clock.started, 3)
@@ -229,14 +229,14 @@ def _action(data: dict[str, Any]) -> str:
 
 
 def _sentence(one: Any) -> str:
-    """A warning is a sentence; a problem is what is wrong and the way out."""
+    """The text of a warning, or message and fix of a problem."""
     if isinstance(one, dict):
         return " ".join(str(one[key]) for key in ("message", "fix") if one.get(key))
     return str(one)
 
 
 def _message(res: dict[str, Any]) -> str:
-    """The sentence in a failed task's result, with those of its loop's items, and the last output where a command gave one."""
+    """The message of a failed task, with those of its loop's items and the last output of a command."""
     if res.get("_ansible_no_log") or res.get("censored"):
         return "The details are hidden, because the task handles a secret (no_log)."
     parts = [str(res.get("msg") or "").removeprefix("Task failed: ").removeprefix("Action failed: ")]

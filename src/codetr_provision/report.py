@@ -1,4 +1,4 @@
-"""The report: run.json, the hosts' verify results, and one page that needs nothing beside itself."""
+"""The report: run.json, the hosts' verify results, and self-contained pages."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ VERIFY, DATA = "verify.json", "data.json"
 MOST_RESULT_BYTES = 2 * 2**20
 MOST_ERROR = 300
 WIDE = ("loss.png", "speed.png")
-MOST_PICTURES = 12
-MOST_PICTURE_BYTES = 4_000_000
+MOST_IMAGES = 12
+MOST_IMAGE_BYTES = 4_000_000
 SPEED_TITLE = ", {images_per_second:.3g} images/s"
 SPEED_ROWS = (
     ("images_per_second", "Images per second, all GPUs", ""),
     ("seconds_per_iteration", "Time of an iteration (median)", " s"),
-    ("data_seconds", "of it waiting for data", " s"),
+    ("data_seconds", "of which waiting for data", " s"),
     ("gpu_use_percent", "GPU use", " %"),
     ("peak_memory_bytes", "Peak memory", ""),
     ("gpus", "GPUs", ""),
     ("batch", "Images per GPU and iteration", ""),
-    ("iterations", "Iterations counted", ""),
+    ("iterations", "Iterations measured", ""),
     ("scales", "Scales", ""),
 )
 
 
 @dataclass(frozen=True)
 class Image:
-    """A image inside the page."""
+    """An image embedded in the page."""
 
     title: str
     uri: str
@@ -45,19 +45,19 @@ class Image:
 
 
 def read_result(kind: type[T], path: Path) -> T | None:
-    """What a host left in a JSON file; None when there is none. Raises ValueError when it cannot be understood."""
+    """A host's result in a JSON file; None when there is none. Raises ValueError when it cannot be parsed."""
     if not path.is_file():
         return None
     try:
         if path.stat().st_size > MOST_RESULT_BYTES:
             raise ValueError(f"it has more than {wording.size(MOST_RESULT_BYTES)}")
         data = json.loads(path.read_text(encoding="utf-8"))
-        # JSON may hold half of a surrogate pair, which can be written to no page and no terminal.
+        # JSON may hold half of a surrogate pair, which no page or terminal can show.
         data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
         _schema(data)
         return load(kind, data, path.name)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"the {path.name} of {path.parent.name} cannot be understood: {str(error)[:MOST_ERROR]}") from error
+        raise ValueError(f"the {path.name} of {path.parent.name} cannot be read: {str(error)[:MOST_ERROR]}") from error
 
 
 def read_run(path: Path) -> RunResult:
@@ -74,31 +74,31 @@ def _schema(data: Any) -> None:
 
 
 def collect(run: RunResult, fetched: Path, into: Path) -> None:
-    """Take what verify and the data sets left for each host in `fetched` into the run, the files into `into`/hosts for older ones."""
+    """Load the results of verify and the data sets from `fetched`/<host> into the run, and copy the files into `into`/hosts."""
     shutil.rmtree(into / HOSTS, ignore_errors=True)
     for host in run.hosts:
         source, target = page.inside(fetched, host.name), page.inside(into / HOSTS, host.name)
         if source is None or target is None or not source.is_dir():
             continue
-        host.verify = _taken(run, VerifyResult, source / VERIFY, "Verify ran")
-        host.data = _taken(run, DataResult, source / DATA, "The host told about its data")
+        host.verify = _loaded(run, VerifyResult, source / VERIFY, "Verify ran")
+        host.data = _loaded(run, DataResult, source / DATA, "Data was recorded")
         target.mkdir(parents=True, exist_ok=True)
         samples = data_page.sample_files(source, host.data) if host.data else []
-        for path in [source / VERIFY, source / DATA, *_picture_files(source), *samples]:
+        for path in [source / VERIFY, source / DATA, *_image_files(source), *samples]:
             if path.is_file():
                 shutil.copyfile(path, target / path.name)
 
 
-def _taken(run: RunResult, kind: type[T], path: Path, so_far: str) -> T | None:
+def _loaded(run: RunResult, kind: type[T], path: Path, context: str) -> T | None:
     try:
         return read_result(kind, path)
     except ValueError as error:
-        run.errors.append(f"{so_far}, but {error}.")
+        run.errors.append(f"{context}, but {error}.")
         return None
 
 
 def write(run: RunResult, into: Path) -> Path:
-    """Write run.json, index.html and, where there is something to tell, data.html; returns the first page.
+    """Write run.json, index.html and, when a host has data, data.html; returns the first page.
 
     Raises OSError when the folder cannot be written to.
     """
@@ -124,9 +124,9 @@ def render(run: RunResult, folders: Path) -> str:
     )
 
 
-def _picture_files(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in page.PICTURE_TYPES and path.is_file())
-    wanted = [path for path in found if path.name.startswith(("sample-", "lvis-"))][:MOST_PICTURES]
+def _image_files(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in page.IMAGE_TYPES and path.is_file())
+    wanted = [path for path in found if path.name.startswith(("sample-", "lvis-"))][:MOST_IMAGES]
     return [path for path in found if path.name in WIDE] + wanted
 
 
@@ -134,8 +134,8 @@ def _images(host: HostResult, folders: Path) -> Iterator[Image]:
     folder = page.inside(folders, host.name)
     if folder is None or not folder.is_dir():
         return
-    for path in _picture_files(folder):
-        uri = page.embedded(path, MOST_PICTURE_BYTES)
+    for path in _image_files(folder):
+        uri = page.embedded(path, MOST_IMAGE_BYTES)
         if uri:
             yield Image(_title(path.stem, host), uri, path.name in WIDE)
 
@@ -143,20 +143,20 @@ def _images(host: HostResult, folders: Path) -> Iterator[Image]:
 def _title(stem: str, host: HostResult) -> str:
     losses = host.verify.losses if host.verify else []
     if stem == "speed":
-        told = SPEED_TITLE.format(**host.verify.speed) if host.verify and "images_per_second" in host.verify.speed else ""
-        return f"Speed of the training{told}: time of each iteration, and use of the GPUs (or memory, where none took part)"
+        rate = SPEED_TITLE.format(**host.verify.speed) if host.verify and "images_per_second" in host.verify.speed else ""
+        return f"Training speed{rate}: time per iteration, and GPU use (memory on a CPU)"
     if stem != "loss":
         return stem.replace("-", " ").replace("_", " ").capitalize()
     span = f": {losses[0].loss:.3g} at iteration {losses[0].iter}, {losses[-1].loss:.3g} at {losses[-1].iter}" if losses else ""
     return f"Loss of the training run{span}"
 
 
-def speed_rows(told: dict[str, Any]) -> dict[str, str]:
-    """What the level speed measured, for a table: a row for each figure that is there, with its unit."""
-    where = {"peak_memory_bytes": "Peak memory per GPU" if told.get("gpus") else "Peak memory of the processes"}
+def speed_rows(figures: dict[str, Any]) -> dict[str, str]:
+    """The figures of level speed for a table, each with its unit."""
+    where = {"peak_memory_bytes": "Peak memory per GPU" if figures.get("gpus") else "Peak memory of the processes"}
     rows = {}
     for key, name, unit in SPEED_ROWS:
-        if told.get(key) is not None:
-            # the rows have their units themselves; bytes are for figure() to word
-            rows[where.get(key, name)] = f"{page.figure(told[key], key if key in where else '')}{unit}"
+        if figures.get(key) is not None:
+            # the rows add their units; figure() formats bytes
+            rows[where.get(key, name)] = f"{page.figure(figures[key], key if key in where else '')}{unit}"
     return rows

@@ -1,4 +1,4 @@
-"""One playbook through ansible-runner: its events handed on, everything else thrown away."""
+"""Run one playbook with ansible-runner: pass its events on and discard everything else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRACE_SECONDS = 15.0
 
 @dataclass
 class Options:
-    """What ansible-playbook is told; paths in it are absolute, since it is not started from the caller's folder."""
+    """Options of ansible-playbook; paths are absolute, because it does not start in the caller's folder."""
 
     inventory: list[str] = field(default_factory=list)
     extra_vars: list[str] = field(default_factory=list)
@@ -39,22 +39,22 @@ class Options:
 
     def arguments(self) -> list[str]:
         """The command line after the playbook's name."""
-        words = [word for extra in self.extra_vars for word in ("--extra-vars", extra)]
+        arguments = [argument for extra in self.extra_vars for argument in ("--extra-vars", extra)]
         if self.become_password_file:
-            words += ["--become-password-file", self.become_password_file]
-        return [*words, *(["--check", "--diff"] if self.check else [])]
+            arguments += ["--become-password-file", self.become_password_file]
+        return [*arguments, *(["--check", "--diff"] if self.check else [])]
 
 
 class Interrupt:
-    """Ctrl-C and SIGTERM: asks Ansible to stop, which ends its workers too, and lets ansible-runner kill it when it does not.
+    """Handle Ctrl-C and SIGTERM: ask Ansible to stop, which ends its workers too, and let ansible-runner kill it when it does not.
 
-    ansible-runner's own way is to kill ansible-playbook outright; its workers have sessions of their own and would live on.
+    ansible-runner itself would kill ansible-playbook outright; its workers, in sessions of their own, would survive.
     """
 
-    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_request: Callable[[], None] = lambda: None) -> None:
         self.requested = False
         self.pid: int | None = None
-        self._told = told
+        self._on_request = on_request
         self._deadline = 0.0
 
     def __call__(self) -> bool:
@@ -63,10 +63,10 @@ class Interrupt:
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         first, self.requested = not self.requested, True
-        # Asked a second time, whoever waits does not want to wait any more.
+        # A second request means: do not wait for the workers.
         self._deadline = time.monotonic() + GRACE_SECONDS if first else 0.0
         if first:
-            self._told()
+            self._on_request()
         if self.pid is not None:
             try:
                 os.kill(self.pid, signal.SIGINT)
@@ -75,7 +75,7 @@ class Interrupt:
 
     @contextmanager
     def installed(self) -> Iterator[Interrupt]:
-        """Take the two signals for as long as the block runs."""
+        """Handle the two signals while the block runs."""
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
@@ -86,7 +86,7 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How ansible-playbook ended: its exit code, and all that it printed, without colours and progress lines."""
+    """How ansible-playbook ended: its exit code and its output, without colours and progress lines."""
 
     code: int
     log: str
@@ -103,7 +103,7 @@ def run_playbook(
         on_event(event)
         return False  # keep no copy on disk
 
-    # The folder holds the whole environment of the run (artifacts/<id>/command): mode 0700, outside the tree, gone afterwards.
+    # The folder holds the run's whole environment (artifacts/<id>/command): mode 0700, outside the checkout, removed afterwards.
     with tempfile.TemporaryDirectory(prefix="codetr-provision-") as folder:
         interrupt.pid = None
         outcome = ansible_runner.run(
@@ -114,7 +114,7 @@ def run_playbook(
             event_handler=handle, cancel_callback=interrupt,
         )
         interrupt.pid = None
-        said = Path(outcome.config.artifact_dir, "stdout")
-        text = said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+        stdout = Path(outcome.config.artifact_dir, "stdout")
+        text = stdout.read_text(encoding="utf-8", errors="replace") if stdout.exists() else ""
     lines = [line for line in redact.plain(text).splitlines() if not line.startswith(PROGRESS)]
     return Outcome(outcome.rc if outcome.rc is not None else 1, redact.text("\n".join(lines)))

@@ -1,4 +1,4 @@
-"""The end of a run on the terminal: the table, the checks, one sentence, and what to do next."""
+"""Print the end of a run: stages, checks, one sentence, and what to do next."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def show(console: Console, run: RunResult) -> None:
 
 def _stages(run: RunResult) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="Stages", title_justify="left", title_style="bold")
-    for name in ("Host", "Stage", "Foreseen" if run.check else "Kept or done", "Version"):
+    for name in ("Host", "Stage", "Planned" if run.check else "Outcome", "Version"):
         table.add_column(name, overflow="fold")
     table.add_column("Time", justify="right", no_wrap=True)
     table.add_column("Source")
@@ -76,27 +76,27 @@ def _checks(run: RunResult) -> Table:
 
 
 def _measured(speed: dict[str, Any]) -> str:
-    """What the level speed measured, to follow a sentence; empty without it."""
-    told = speed.get("images_per_second")
-    return f", {told:.3g} images/s" if isinstance(told, (int, float)) else ""
+    """The images per second of level speed, to follow a sentence; empty without it."""
+    rate = speed.get("images_per_second")
+    return f", {rate:.3g} images/s" if isinstance(rate, (int, float)) else ""
 
 
 def stand_in_sentence(run: RunResult) -> str:
-    """The banner: what was not the real thing, and what that means."""
+    """The banner: which stand-ins were used, and what that means."""
     return f"Stand-ins were used: {', '.join(run.stand_ins)}. This run proves the code path, not the real thing."
 
 
 def troubles(run: RunResult) -> Iterator[tuple[str, str]]:
-    """Everything that went wrong: a title, and the message whole."""
+    """Everything that went wrong: a title and the whole message."""
     for error in run.errors:
         yield "Ansible could not run", error
     for host in run.hosts:
         if host.failure is not None:
             where = f", stage {host.failure.stage}" if host.failure.stage else ""
-            away = " cannot be reached" if host.failure.unreachable else ""
-            # The task that makes a failed verification count says less than the checks below.
+            unreachable = " is unreachable" if host.failure.unreachable else ""
+            # The task that fails after a failed verification says less than the checks below.
             if not (host.failure.stage == "verify" and host.verify is not None and host.verify.failed):
-                yield f"{host.name}{away}{where}: {host.failure.task}", host.failure.message
+                yield f"{host.name}{unreachable}{where}: {host.failure.task}", host.failure.message
         for problem in host.problems:
             if host.failure is None or problem not in host.failure.message:
                 yield f"{host.name}, problem", problem
@@ -110,9 +110,9 @@ def _check_troubles(host: HostResult, run: RunResult) -> Iterator[tuple[str, str
         lines = [check.detail, check.message, check.fix and f"Fix: {check.fix}"]
         yield f"{host.name}, check {check.name}", "\n".join(line for line in lines if line)
     if host.verify is not None and not host.verify.good and not host.verify.failed:
-        yield f"{host.name}, verify", "verify.json says that it did not pass, or holds no check that passed; see the report of the host."
+        yield f"{host.name}, verify", "verify.json reports that verify did not pass, or holds no check that passed; see the host's report."
     if run.verify and host.verify is None and host.failure is None and not run.interrupted and not run.errors:
-        yield f"{host.name}, verify", "There is no verify.json from this host, so nothing shows that it works."
+        yield f"{host.name}, verify", "This host returned no verify.json, so nothing proves that it works."
 
 
 def sentence(run: RunResult) -> str:
@@ -133,28 +133,28 @@ def sentence(run: RunResult) -> str:
     changed = sum(stage.todo for host in run.hosts for stage in host.stages)
     stages = wording.count(changed, "stage")
     if run.check:
-        return f"Check of {hosts} in {took}: " + (f"a real run would change {stages}." if changed else "all is in place.")
+        return f"Check of {hosts} in {took}: " + (f"a run would change {stages}." if changed else "all is in place.")
     levels = {host.verify.level_passed for host in run.hosts if host.verify} - {""}
     verified = f" and verified{f' (level {levels.pop()})' if len(levels) == 1 else ''}" if run.verify else ", not verified"
-    return f"{hosts} ready{verified} in {took}; {f'{stages} changed something' if changed else 'nothing had to be changed'}."
+    return f"{hosts} ready{verified} in {took}; {f'{stages} changed' if changed else 'nothing changed'}."
 
 
 def next_steps(run: RunResult) -> Iterator[str]:
-    """What to do now, when the run was not good."""
+    """What to do next after a run that was not good."""
     if run.good:
         return
     if run.interrupted:
-        yield "Run the same command again: it goes on from where it was cut, and what is finished is kept."
+        yield "Run the same command again: it continues where it stopped, and finished work is kept."
         return
-    away = [host.name for host in run.hosts if host.unreachable]
-    if away:
-        yield f"Out of reach: {', '.join(away)}. See that the address, the user and the key in the inventory work with plain ssh."
+    unreachable = [host.name for host in run.hosts if host.unreachable]
+    if unreachable:
+        yield f"Unreachable: {', '.join(unreachable)}. Check that the address, user and key in the inventory work with plain ssh."
     if any(host.failure is None and host.verify is not None and not host.verify.good for host in run.hosts):
-        yield "Verify found a fault on a host that was provisioned. Its checks say what and why."
-    unsound = [host.name for host in run.hosts if host.data is not None and host.data.failed]
-    if unsound:
-        yield f"Put the data in order on {', '.join(unsound)}: data.html says which checks failed."
+        yield "Verification failed on a provisioned host; its failed checks say why."
+    bad_data = [host.name for host in run.hosts if host.data is not None and host.data.failed]
+    if bad_data:
+        yield f"Fix the data on {', '.join(bad_data)}: data.html lists the failed checks."
     if not run.hosts:
-        yield "Nothing was changed. See that the inventory and --limit name the hosts that you mean, then run again."
+        yield "Nothing was changed. Check that the inventory and --limit name the intended hosts, then run again."
         return
-    yield "When that is mended, run the same command again: what is finished is kept."
+    yield "Then run the same command again: finished work is kept."

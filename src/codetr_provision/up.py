@@ -23,7 +23,7 @@ LOG = "ansible.log"
 
 @dataclass(frozen=True)
 class Request:
-    """A checked command line: every path in it exists and is absolute."""
+    """A validated command line: every path exists and is absolute."""
 
     project: Project
     options: Options
@@ -44,11 +44,12 @@ def up(request: Request, console: Console) -> RunResult:
         fetched = Path(scratch) / "reports"
         fetched.mkdir()
         display = make(console, run, request.options.verbosity)
-        interrupt = Interrupt(lambda: display.say("Stopping: waiting for Ansible to end; once more stops at once.", style="yellow not dim"))
+        notice = "Stopping: waiting for Ansible to end. Interrupt again to stop at once."
+        interrupt = Interrupt(lambda: display.say(notice, style="yellow not dim"))
         with interrupt.installed(), display:
             log = _run(request, display, interrupt, fetched)
         display.reducer.finish(interrupt.requested)
-        # A play of its own on the controller is no host that was provisioned.
+        # localhost appears for plays on the controller, too, which provision nothing.
         hosts = [host for host in run.hosts if host.stages or host.failure or host.name != "localhost"] or run.hosts
         run.hosts = sorted(hosts, key=lambda host: host.name)
         report.collect(run, fetched, request.report)
@@ -68,29 +69,29 @@ def _run(request: Request, display: Display, interrupt: Interrupt, fetched: Path
     outcome = run_playbook(request.project, "site", request.options, display.feed, interrupt)
     log = outcome.log
     _explain(run, outcome, display, "site.yml", interrupt)
-    sound = [host.name for host in run.hosts if host.failure is None]
-    if not request.verify or interrupt.requested or run.errors or not sound:
+    succeeded = [host.name for host in run.hosts if host.failure is None]
+    if not request.verify or interrupt.requested or run.errors or not succeeded:
         return log
-    # Tags choose among the stages of site.yml; a host that failed there is not worth checking.
-    limit = ",".join(sound) if len(sound) < len(run.hosts) else request.options.limit
+    # Tags choose stages of site.yml; a host that failed there is not verified.
+    limit = ",".join(succeeded) if len(succeeded) < len(run.hosts) else request.options.limit
     extra = [*request.options.extra_vars, f"provision_report_dir={fetched}"]
     options = replace(request.options, limit=limit, extra_vars=extra, tags=None, skip_tags=None)
-    display.say("Provisioned; now checking that it works.")
+    display.say("Provisioned. Verifying.")
     outcome = run_playbook(request.project, "verify", options, display.feed, interrupt)
     _explain(run, outcome, display, "verify.yml", interrupt)
     return f"{log}\n{outcome.log}"
 
 
 def _explain(run: RunResult, outcome: Outcome, display: Display, playbook: str, interrupt: Interrupt) -> None:
-    """Say why Ansible failed where no host did; never take a run over no host for a good one."""
+    """Record why Ansible failed when no host did; a run without hosts is an error."""
     if interrupt.requested:
         return
     if not run.hosts:
-        said = "\n".join(display.reducer.output) or outcome.log.strip()
-        run.errors.append(said or f"No host matched {playbook}: look at the inventory and --limit.")
+        output = "\n".join(display.reducer.output) or outcome.log.strip()
+        run.errors.append(output or f"No host matched {playbook}: check the inventory and --limit.")
     elif outcome.code != 0 and all(host.failure is None for host in run.hosts):
-        said = "\n".join(display.reducer.output) or "\n".join(outcome.log.strip().splitlines()[-20:])
-        run.errors.append(f"{playbook} ended with exit code {outcome.code} though no host failed.\n{said}")
+        output = "\n".join(display.reducer.output) or "\n".join(outcome.log.strip().splitlines()[-20:])
+        run.errors.append(f"{playbook} ended with exit code {outcome.code} although no host failed.\n{output}")
 
 
 def _keep_log(run: RunResult, log: str, path: Path, console: Console) -> None:
@@ -103,5 +104,5 @@ def _keep_log(run: RunResult, log: str, path: Path, console: Console) -> None:
 
 
 def _versions() -> dict[str, str]:
-    ours = {"codetr-provision": __version__}
-    return ours | {name: metadata.version(name) for name in ("ansible-core", "ansible-runner")} | {"python": platform.python_version()}
+    own = {"codetr-provision": __version__}
+    return own | {name: metadata.version(name) for name in ("ansible-core", "ansible-runner")} | {"python": platform.python_version()}

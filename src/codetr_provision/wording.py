@@ -16,7 +16,7 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-# Verbs whose last consonant doubles before -ing, and short words that name no action.
+# Verbs whose last consonant doubles before -ing.
 DOUBLED = {"get", "let", "plan", "put", "quit", "run", "set", "stop", "cut", "skip", "strip", "trim", "wrap", "map", "log", "pin"}
 
 
@@ -34,7 +34,7 @@ def doing(name: str) -> str:
 
 
 def left(value: float | None) -> str:
-    """An estimate of the time left; empty when there is none. Coarse on purpose: the rate of a build is not steady."""
+    """An estimate of the time left; empty when there is none. Coarse, because the rate of a build is not steady."""
     if value is None:
         return ""
     if value < 10:
@@ -64,5 +64,5 @@ def size(value: float) -> str:
 
 
 def short(text: str, most: int = 24) -> str:
-    """A name for a place that has room for `most` characters."""
+    """A name shortened to `most` characters."""
     return text if len(text) <= most else f"{text[:most - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"

@@ -61,7 +61,7 @@ def test_its_status_for_people(captured: dict[str, Any], tmp_path: Path) -> None
     told = "\n".join(status.lines(status.summary(*planned(captured, tmp_path))))
     assert "0000:00:06.0  NVIDIA H200  10de:2335  hopper  compute capability 9.0  nvidia bound" in told
     assert "loaded 580.159.04 (open modules), library 580.159.04" in told
-    assert "nvidia-smi says CUDA 13.0; the library says CUDA 13.0" in told
+    assert "nvidia-smi reports CUDA 13.0; the library reports CUDA 13.0" in told
 
 
 def test_nothing_in_it_tells_one_machine_from_another(captured: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ def test_limit_that_matches_nothing_is_not_a_success(project: Path, tmp_path: Pa
 
 def test_check_changes_nothing_and_does_not_verify(project: Path, tmp_path: Path) -> None:
     done = run(project, tmp_path, "--check")
-    assert done.returncode == 0 and "would install" in done.stdout and "a real run would change 2 stages" in done.stdout
+    assert done.returncode == 0 and "would install" in done.stdout and "a run would change 2 stages" in done.stdout
 
 
 def test_interrupt_ends_ansible_and_says_how_to_go_on(project: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_second_of_two_labels_goes_elsewhere() -> None:
     (Area(10, 0, 5, 5), False), (Area(-5, 0, 5, 5), False), (Area(0, 10, 5, 5), False), (Area(0, -5, 5, 5), False),
 ])  # fmt: skip
 def test_areas_that_meet(other: Area, meets: bool) -> None:
-    assert (Area(0, 0, 10, 10).meets(other), other.meets(Area(0, 0, 10, 10))) == (meets, meets)
+    assert (Area(0, 0, 10, 10).overlaps(other), other.overlaps(Area(0, 0, 10, 10))) == (meets, meets)
 
 
 def test_labels_of_a_crowd_stay_in_the_picture_and_apart() -> None:
@@ -92,7 +92,7 @@ def test_labels_of_a_crowd_stay_in_the_picture_and_apart() -> None:
     areas = [label.area for label in drawing.labels]
     assert len(areas) == boxes.MOST_LABELS
     assert all(area.x >= 0 and area.y >= 0 and area.x + area.width <= 640 and area.y + area.height <= 480 for area in areas)
-    assert not any(one.meets(other) for number, one in enumerate(areas) for other in areas[:number])
+    assert not any(one.overlaps(other) for number, one in enumerate(areas) for other in areas[:number])
     assert len(drawing.boxes) == boxes.MOST_BOXES and drawing.more == 300 - drawing.outside - boxes.MOST_BOXES
     largest = min(mark.area.width * mark.area.height for mark in drawing.boxes)
     left_out = sorted((area.width * area.height for box in crowd if (area := clipped(box, *SIZE))), reverse=True)[boxes.MOST_BOXES:]

@@ -23,7 +23,7 @@ def test_only_files_of_ours_are_taken(name: str, tmp_path: Path) -> None:
     run = one_run()
     report.collect(run, tmp_path / "fetched", tmp_path / "report")
     _, text = pages(run, tmp_path)
-    assert "<image" not in text and "There is no thumbnail" in text
+    assert "<image" not in text and "No thumbnail" in text
     assert sorted(path.name for path in (tmp_path / "report/hosts/one").iterdir()) == ["data.json", "verify.json"]
 
 
@@ -54,7 +54,7 @@ def test_thousands_of_samples_and_classes_do_not_swell_the_page(tmp_path: Path) 
     assert run.errors == []
     _, text = pages(run, tmp_path)
     assert text.count("<svg") == data_page.MOST_SAMPLES and len(text) < 300_000
-    assert "1,488 more images of COCO are not shown." in text
+    assert "1,488 more COCO images are not shown." in text
     assert len(charts(text)[0]) == 100 and "9,000 classes in all, 100 of them shown." in text
 
 
@@ -88,7 +88,7 @@ def test_a_summary_that_makes_no_sense_is_an_error_of_the_run(content: object, t
     run = collected(tmp_path, content)
     assert run.hosts[0].verify is not None and run.hosts[0].data is None
     (error,) = run.errors
-    assert error.startswith("The host told about its data, but the data.json of one cannot be understood: ") and len(error) < 500
+    assert error.startswith("Data was recorded, but the data.json of one cannot be read: ") and len(error) < 500
     assert run.exit_code == 1
     report.write(run, tmp_path / "report")
     assert not (tmp_path / "report/data.html").exists()
@@ -98,11 +98,11 @@ def test_the_error_says_where(tmp_path: Path) -> None:
     run = collected(tmp_path, SENSELESS["short box"])
     assert run.errors[0].endswith(": data.json.samples[0].boxes[0] must have 5 entries, not 4.")
     run = collected(tmp_path, SENSELESS["no width"])
-    assert run.errors[0].endswith(": data.json.samples[0]: width is 0, and that makes no sense.")
+    assert run.errors[0].endswith(": data.json.samples[0]: width is 0, which is out of range.")
 
 
 def test_a_summary_that_is_not_text(tmp_path: Path) -> None:
     (fetched(tmp_path, told()) / "one/data.json").write_bytes(b"\xff\xfe{")
     run = one_run()
     report.collect(run, tmp_path / "fetched", tmp_path / "report")
-    assert "cannot be understood" in run.errors[0] and run.hosts[0].data is None
+    assert "cannot be read" in run.errors[0] and run.hosts[0].data is None

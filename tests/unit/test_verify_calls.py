@@ -43,7 +43,7 @@ def test_the_library_is_as_before_after_an_error_too(library):
 
 @pytest.mark.parametrize(("names", "said"), [
     (set(), "called: none"), ({"softnms", "nms"}, "called: nms, softnms"),
-    ({"nms", "carafe_forward"}, "called: carafe_forward, nms; without a reference here: carafe_forward"),
+    ({"nms", "carafe_forward"}, "called: carafe_forward, nms; without a reference: carafe_forward"),
 ])
 def test_what_was_called_is_said(names, said):
     assert calls.sentence(names).endswith(said)
@@ -81,7 +81,7 @@ def _unseen(folder, gpu=None, **expect):
 
 def test_a_gpu_that_torch_does_not_see_is_named_with_torchs_reason(gpus):
     (said,) = _unseen(gpus, cuda="13.0")
-    assert said.startswith("torch finds no GPU, though the driver has 1: The NVIDIA driver on your system is too old")
+    assert said.startswith("torch finds no GPU, although the driver has 1: The NVIDIA driver on your system is too old")
 
 
 def test_a_stack_without_cuda_a_gpu_that_is_seen_and_one_that_is_hidden_are_fine(gpus, monkeypatch):

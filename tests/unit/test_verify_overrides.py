@@ -49,7 +49,7 @@ def test_the_leaf_of_wrapped_datasets():
 
 @pytest.mark.parametrize("ann_file", [["a.json", "b.json"], None])
 def test_a_dataset_without_exactly_one_annotation_file_is_refused(ann_file):
-    with pytest.raises(CheckFailed, match="not one annotation file"):
+    with pytest.raises(CheckFailed, match="must name one annotation file"):
         overrides.leaf({"type": "CocoDataset", "ann_file": ann_file})
 
 

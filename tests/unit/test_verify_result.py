@@ -115,14 +115,14 @@ OK = ("versions", "ok"), ("ops", "ok"), ("ops", "skipped"), ("train", "ok")
 
 def test_the_highest_level_is_named_when_it_and_all_below_passed():
     result = _levels("train", *OK)
-    assert result.levels == {"versions": "passed", "ops": "passed", "train": "passed", "speed": "not asked for"}
+    assert result.levels == {"versions": "passed", "ops": "passed", "train": "passed", "speed": "not requested"}
     assert (result.level_passed, result.passed) == ("train", True)
     assert result.sentence() == "passed, level train, in 123 s"
 
 
 def test_a_level_above_a_failed_one_does_not_count():
     result = _levels("train", ("versions", "FAIL"), ("ops", "ok"), ("train", "ok"))
-    assert result.levels == {"versions": "failed", "ops": "passed", "train": "passed", "speed": "not asked for"}
+    assert result.levels == {"versions": "failed", "ops": "passed", "train": "passed", "speed": "not requested"}
     assert (result.level_passed, result.passed) == (None, False)
     assert result.sentence() == "FAILED: versions 0; no level passed, in 123 s"
 

@@ -142,7 +142,7 @@ def bench(tmp_path, monkeypatch):
 
 def test_a_second_epoch_is_trained_from_the_firsts_checkpoint(bench):
     run, out = bench
-    assert "epoch 2 went on from iteration 16 for 2 more" in run()
+    assert "epoch 2 continued from iteration 16 for 2 more" in run()
     arguments = json.loads((out / "resume" / "arguments.json").read_text())
     assert arguments[arguments.index("--resume-from") + 1] == str(out / "work" / "epoch_1.pth")
     assert "--no-validate" in arguments

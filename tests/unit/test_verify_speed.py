@@ -95,7 +95,7 @@ def test_samples_are_of_the_gpus_that_were_named(smi, tmp_path):
 @pytest.mark.parametrize(("body", "why"), [
     (None, "there is no nvidia-smi"),
     ("print('Failed to initialize NVML'); sys.exit(18)", "nvidia-smi fails: Failed to initialize NVML"),
-    ("print('0, [N/A], [N/A]')", "does not tell"),
+    ("print('0, [N/A], [N/A]')", "does not report"),
 ], ids=["missing", "failing", "silent"])
 def test_without_samples_there_is_a_reason(smi, body, why):
     usage = smi(body)
@@ -206,7 +206,7 @@ def test_speed_is_measured_with_the_configs_own_batch_workers_and_scales(bench):
     assert measured.figures["images_per_second"] == pytest.approx(3 / 0.5)
     assert measured.figures["peak_memory_bytes"] is None or measured.figures["peak_memory_bytes"] > 0
     assert "GPU use not measured: no GPU takes part" in measured.detail
-    assert "6.00 images/s on the processor" in measured.detail
+    assert "6.00 images/s on the CPU" in measured.detail
 
 
 def test_batch_and_scale_can_be_asked_for(bench):
@@ -216,7 +216,7 @@ def test_batch_and_scale_can_be_asked_for(bench):
 
 
 def test_more_gpus_than_there_are_fail_before_anything_is_started(bench):
-    with pytest.raises(CheckFailed, match=r"4 GPUs are asked for \(--gpus\), and torch finds 1"):
+    with pytest.raises(CheckFailed, match=r"4 GPUs are requested \(--gpus\), but torch finds 1"):
         bench[0](there=1, gpus=4)
     assert not (bench[1] / "speed").exists()
 

@@ -131,7 +131,7 @@ def test_a_run_without_torch_ends_with_a_whole_result(tmp_path):
     assert "torch cannot be imported" in checks["versions"]["detail"]
     assert checks["train"]["status"] == "skipped"
     assert result["level_passed"] is None
-    assert result["levels"] == {"versions": "failed", "ops": "failed", "train": "failed", "speed": "not asked for"}
+    assert result["levels"] == {"versions": "failed", "ops": "failed", "train": "failed", "speed": "not requested"}
     assert "; no level passed, in " in done.stdout.splitlines()[-1]
     assert all(check["name"] in done.stdout for check in result["checks"])
     assert "Traceback" not in done.stdout + done.stderr
@@ -152,4 +152,4 @@ def test_two_runs_do_not_share_a_result_folder(tmp_path):
         environment = dict(os.environ, PYTHONPATH=str(verifypackage.PARENT))
         done = subprocess.run([sys.executable, "-m", "verify", *_arguments(tmp_path)], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"verify: another run is at work in {tmp_path}/out; wait for it, or end it.\n"
+    assert done.stderr == f"verify: another run uses {tmp_path}/out; wait for it, or end it.\n"

@@ -36,7 +36,7 @@ def test_the_result_here_is_the_one_of_the_host(host: Host) -> None:
 
 def test_verify_passed_and_trained(result: dict[str, Any]) -> None:
     assert (result["finished"], result["passed"], result["host"], result["stack"]) == (True, True, "default", "cpu")
-    assert (result["level_passed"], result["levels"]["train"], result["levels"]["speed"]) == ("train", "passed", "not asked for")
+    assert (result["level_passed"], result["levels"]["train"], result["levels"]["speed"]) == ("train", "passed", "not requested")
     # mmcv-full 1.6.0 has this one for GPUs only.
     assert [check["name"] for check in result["checks"] if check["status"] != "ok"] == ["op sigmoid_focal_loss"]
     assert len(result["losses"]) > 0

@@ -1,4 +1,4 @@
-"""`python -m verify`: exit status 0 when the level asked for passed, 1 when not (0 with --exit-zero), 2 for wrong usage."""
+"""`python -m verify`: exit status 0 when the requested level passed, 1 when not (0 with --exit-zero), 2 for wrong usage."""
 from __future__ import annotations
 
 import fcntl
@@ -16,7 +16,7 @@ from verify.session import Session
 
 
 def _own_terminal(log: Path) -> TextIO:
-    """Send all that libraries print, from Python or C, to `log`; what remains of the terminal is for lines of ours."""
+    """Send the output of libraries, Python or C, to `log`; the terminal, which is returned, is for this program's own lines."""
     terminal = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     with log.open("wb") as file:
         for stream in (sys.stdout, sys.stderr):
@@ -26,9 +26,9 @@ def _own_terminal(log: Path) -> TextIO:
 
 
 def _forget_working_directory() -> None:
-    """Take the folder that `-m` put first on the path away again: a training does not have it, so it must not help here."""
-    here = str(Path.cwd())
-    if sys.path and sys.path[0] == here and here not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+    """Remove the working directory that `-m` put on the path: a training does not have it, so no check may import from it."""
+    current = str(Path.cwd())
+    if sys.path and sys.path[0] == current and current not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         del sys.path[0]
 
 
@@ -37,17 +37,17 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     _forget_working_directory()
     warnings.simplefilter("ignore")
-    # threads that wait by spinning make a training many times slower when something else runs on the same cores
+    # spinning threads make a training many times slower when something else runs on the same cores
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        # held until this process ends: two runs would take each other's checkpoints for their own
-        alone = (options.out / "verify.lock").open("w")
-        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # held until this process ends: two runs in one folder would use each other's checkpoints
+        lock = (options.out / "verify.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for name in ("verify.json", "progress.json"):
             (options.out / name).unlink(missing_ok=True)
     except BlockingIOError:
-        print(f"verify: another run is at work in {options.out}; wait for it, or end it.", file=sys.stderr)
+        print(f"verify: another run uses {options.out}; wait for it, or end it.", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"verify: the result folder {options.out} cannot be written: {error.strerror}", file=sys.stderr)
@@ -55,10 +55,10 @@ def main(arguments: list[str]) -> int:
     terminal = _own_terminal(options.out / "libraries.log")
 
     def say(text: str) -> None:
-        # whoever follows the output sees each line as it comes
+        # flushed, for whoever follows the output
         print(text, file=terminal, flush=True)
 
-    # relative paths in a config count from the repository
+    # relative paths in a config are relative to the repository
     os.chdir(options.repo)
     result = Result(options.host, options.stack, options.level, list(options.stand_ins))
     for name in options.stand_ins:

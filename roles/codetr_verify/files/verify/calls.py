@@ -1,4 +1,4 @@
-"""Which functions of mmcv's compiled library code really calls, and which of them no check `op ...` compares with a reference."""
+"""Record the functions of mmcv's compiled library that are called, and name those that no check `op ...` compares with a reference."""
 from __future__ import annotations
 
 import importlib
@@ -19,7 +19,7 @@ COMPARED = {
 
 @contextmanager
 def recorded(library: str = "mmcv._ext") -> Iterator[set[str]]:
-    """The names of the library's functions that are called inside the block."""
+    """Collect the names of the library's functions that are called inside the block."""
     module = importlib.import_module(library)
     names: set[str] = set()
     originals = {name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")}
@@ -33,12 +33,12 @@ def recorded(library: str = "mmcv._ext") -> Iterator[set[str]]:
 
 
 def sentence(names: Iterable[str]) -> str:
-    """What was called, and what of it nothing is compared with."""
+    """The functions called, and those of them without a reference."""
     functions = {function for functions in COMPARED.values() for function in functions}
     called = sorted(names)
     unknown = [name for name in called if name not in functions]
-    said = f"compiled functions called: {', '.join(called) or 'none'}"
-    return f"{said}; without a reference here: {', '.join(unknown)}" if unknown else said
+    text = f"compiled functions called: {', '.join(called) or 'none'}"
+    return f"{text}; without a reference: {', '.join(unknown)}" if unknown else text
 
 
 def _noting(name: str, function: Callable[..., Any], names: set[str]) -> Callable[..., Any]:

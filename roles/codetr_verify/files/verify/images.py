@@ -1,4 +1,4 @@
-"""Check `images`: the loss curve, and training images with their boxes, for the report."""
+"""Check `images`: draw the loss curve, and training images with their boxes, for the report."""
 from __future__ import annotations
 
 import colorsys
@@ -31,7 +31,7 @@ def draw_losses(losses: list[dict[str, float]], title: str, path: Path) -> None:
 
 
 def draw_samples(coco: Any, lvis: Any | None, folder: Path) -> list[dict[str, str]]:
-    """Draw images of the datasets, the last one of LVIS where it is there; file names with their captions."""
+    """Draw images of the datasets, the last one from LVIS if there is one; returns file names with captions."""
     chosen = [(coco, index) for index in range(min(len(coco), SAMPLES - (lvis is not None)))]
     if lvis is not None:
         chosen.append((lvis, 0))
@@ -45,14 +45,14 @@ def draw_samples(coco: Any, lvis: Any | None, folder: Path) -> list[dict[str, st
 
 
 def innermost(dataset: Any) -> Any:
-    """The dataset that knows its images, inside those that wrap it."""
+    """The dataset with the images, inside those that wrap it."""
     while not hasattr(dataset, "data_infos"):
         dataset = dataset.dataset
     return dataset
 
 
 def _draw(dataset: Any, index: int, path: Path) -> int:
-    """Draw one image with its ground truth; how many boxes it has."""
+    """Draw one image with its ground truth; returns the number of boxes."""
     from matplotlib import font_manager
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,6 +1,6 @@
-"""The table of known failures: what their output looks like, where they come from, and what to do with this project about it.
+"""The table of known failures: the pattern of their output, what they mean, and how to fix them with this project.
 
-Sources are threads of Co-DETR, mmdetection, mmcv and PyTorch, and what was met while the stacks were tried; docs/verify.md names them. Each
+Sources are issues of Co-DETR, mmdetection, mmcv and PyTorch, and failures met while the stacks were tested; docs/verify.md names them. Each
 row has examples in tests/unit/test_verify_diagnosis.py.
 """
 from __future__ import annotations
@@ -27,8 +27,8 @@ LOADING = (
           "OpenCV needs system libraries that this host lacks.",
           f"Install the packages libgl1 and libglib2.0-0: {AGAIN}, the role codetr_packages does it."),
     Known("libcuda", r"libcuda\.so\.1: cannot open shared object",
-          "NVIDIA's driver is not installed here, or was not handed into this container.",
-          "Run site.yml again with nvidia_driver_manage=true; in a container hand the GPU in (--gpus all); without a GPU set "
+          "NVIDIA's driver is not installed, or not available in this container.",
+          "Run site.yml again with nvidia_driver_manage=true; in a container pass the GPU in (--gpus all); without a GPU set "
           "codetr_stack=cpu."),
     Known("other CUDA", r"libc10_cuda\.so|libcudart\.so|libtorch_cuda\w*\.so",
           "mmcv's compiled ops were built for a torch with another CUDA, or with CUDA while this torch has none.", REBUILD),
@@ -42,13 +42,13 @@ LOADING = (
           "A compiled library was built on a newer system than this one.",
           f"Set codetr_packages_wheel_cache to an empty folder, remove mmcv-full, and {AGAIN}: the ops are then built on this host."),
     Known("two libstdc++", r"does not name libstdc\+\+\.so\.6",
-          "mmcv's compiled library carries a libstdc++ of its own, beside the one that torch uses: two copies of libstdc++ in one process.",
+          "mmcv's compiled library contains its own libstdc++ besides the one that torch uses: two copies in one process.",
           f"Remove mmcv-full and build it with a compiler that links libstdc++ dynamically (the distribution's g++, not one with "
           f"-static-libstdc++): {AGAIN}."),
     Known("crash", r"crash at their first call \(SIG(SEGV|ABRT|BUS|ILL|FPE)\)",
-          "mmcv's compiled library does not fit this torch or this processor: other compiler settings, another torch, another machine's "
+          "mmcv's compiled library does not fit this torch or this CPU: other compiler settings, another torch, another machine's "
           "build.",
-          f"Remove mmcv-full and the wheels in codetr_packages_wheel_cache, then {AGAIN}: the ops are built here."),
+          f"Remove mmcv-full and the wheels in codetr_packages_wheel_cache, then {AGAIN}: the ops are built on this host."),
     Known("other torch", r"_ext[^\n]*undefined symbol|undefined symbol[^\n]*(c10|torch|at)\b",
           "mmcv's compiled ops were built against another torch than the one installed.", REBUILD),
 )
@@ -68,7 +68,7 @@ MMCV = (
           "mmcv's distributed wrapper reads a setting that this torch no longer has.",
           f"Remove mmcv-full, which lacks the edits of stack modern, and {AGAIN} with codetr_stack=modern."),
     Known("THC", r"THC/THC\w*\.(cuh|h)",
-          "mmcv's sources include THC, which torch from 1.11 on took away bit by bit.",
+          "mmcv's sources include THC, which torch removed step by step from 1.11 on.",
           f"The ops were built without the edits of stack modern: {AGAIN} with codetr_stack=modern."),
     Known("weights only", r"Weights only load failed|WeightsUnpickler",
           "torch from 2.6 on loads weights only unless told otherwise, and a checkpoint to go on from holds more than weights.",
@@ -78,19 +78,19 @@ MMCV = (
 
 REPOSITORY = (
     Known("registry", r"No module named '?mmdet\.registry|is not in the [\w ]*registry",
-          "A class that the config names is not registered: another mmdet or `projects` hides the repository's, or that is not installed.",
+          "A class in the config is not registered: another mmdet or `projects` hides the repository's, or it is not installed.",
           f"Uninstall the packages mmdet and projects, or set codetr_packages_remove_foreign=true, then {AGAIN}: it installs the "
           "repository in editable mode."),
     Known("foreign", r"(mmdet|projects) is imported from|foreign (mmdet|projects)",
-          "Another package hides the one that the repository brings.",
+          "Another package hides the repository's.",
           f"Uninstall the package named (pip uninstall), or set codetr_packages_remove_foreign=true, then {AGAIN}."),
     Known("not installed", r"cannot be imported: the repository is not installed|No module named '?(mmdet|projects)('|$)",
-          "The environment does not know the checkout.",
+          "The checkout is not installed in the environment.",
           "Run site.yml again: the role codetr_repo installs it in editable mode."),
     Known("lvis package", r"Please follow config/lvis|No module named 'lvis'|install lvis|Package lvis is not installed",
           "The Python package lvis is not installed.",
           "Run site.yml again; the stack's lock file holds lvis."),
-    Known("lvis config", r"KeyError: 'ann_file'|names not one annotation file but None|missing 1 required positional argument: 'pipeline'",
+    Known("lvis config", r"KeyError: 'ann_file'|must name one annotation file, not None|missing 1 required positional argument: 'pipeline'",
           "At this commit some LVIS configs of the repository cannot build their training set: annotation file or pipeline is set on the "
           "wrapper and not on the dataset inside it.",
           "Set codetr_workspace_config to a config of your own that inherits from it and sets ann_file, img_prefix and pipeline of "
@@ -99,7 +99,7 @@ REPOSITORY = (
           "tools/dist_train.sh needs bash and was run by sh.",
           "Run workspace/bin/train --gpus N, or bash tools/dist_train.sh CONFIG GPUS WORK_DIR."),
     Known("backbone", r"is not a checkpoint file|backbone weights",
-          "The weights that the backbone starts from are not on this host.",
+          "The backbone's initial weights are not on this host.",
           f"Give your file in codetr_workspace_backbones (NAME: /path/on/the/host; R50's are in codetr_workspace_weights) and {AGAIN}; to "
           "check without them, verify --allow-random-backbone."),
 )
@@ -113,18 +113,18 @@ GPU = (
           "The driver's library was upgraded and the loaded module is still the older one.",
           f"Restart the host, or {AGAIN} with provision_reboot=true; nvidia_driver_hold=true keeps it from coming back."),
     Known("driver silent", r"CUDA unknown error|no CUDA-capable device is detected|Failed to initialize NVML|torch finds no GPU",
-          "A GPU and a driver are there, and CUDA does not start: its modules do not run, or this process may not open /dev/nvidia*.",
-          f"See what nvidia-smi says, restart the host, and {AGAIN}; in a container hand the GPU in (--gpus all)."),
+          "The host has a GPU and a driver, but CUDA does not start: its modules are not loaded, or /dev/nvidia* is not accessible.",
+          f"Check the output of nvidia-smi, restart the host, and {AGAIN}; in a container pass the GPU in (--gpus all)."),
     Known("no GPU", r"Found no NVIDIA driver|Torch not compiled with CUDA enabled|No CUDA GPUs are available",
-          "Code of the repository asks for a GPU by name, and this host offers none.",
+          "The repository's code requires a GPU, and this host has none.",
           f"On a host without a GPU set codetr_stack=cpu and {AGAIN}: it makes the repository's edits for that."),
     Known("no kernel", r"no kernel image is available|is not compatible with the current PyTorch installation",
-          "torch or mmcv's ops hold no code for this GPU's compute capability.",
-          f"Set codetr_stack to auto, or to one for this GPU (modern for compute capability 9.0 and up), and {AGAIN}; should the ops "
-          "have been built for another GPU, set codetr_packages_compute_capabilities too."),
-    Known("too few GPUs", r"GPUs are asked for \(--gpus\)",
-          "More GPUs were asked for than this host has, or CUDA_VISIBLE_DEVICES hides some.",
-          "Lower codetr_verify_gpus (--gpus), or set CUDA_VISIBLE_DEVICES to those that are meant."),
+          "torch or mmcv's ops contain no code for this GPU's compute capability.",
+          f"Set codetr_stack to auto, or to one for this GPU (modern for compute capability 9.0 and up), and {AGAIN}; if the ops "
+          "were built for another GPU, set codetr_packages_compute_capabilities too."),
+    Known("too few GPUs", r"GPUs are requested \(--gpus\)",
+          "More GPUs were requested than this host has, or CUDA_VISIBLE_DEVICES hides some.",
+          "Lower codetr_verify_gpus (--gpus), or set CUDA_VISIBLE_DEVICES to the intended ones."),
     Known("launcher", r"ZeroDivisionError[^\n]*modulo",
           "The launcher pytorch divides by the number of GPUs, and there is none.",
           "Use --launcher none on a host without a GPU; workspace/bin/train does so by itself."),
@@ -133,7 +133,7 @@ GPU = (
           "End other processes on the GPU (nvidia-smi lists them), lower the batch (verify --batch, data.samples_per_gpu), or choose a "
           "smaller config or scale."),
     Known("too small", r"selected index k out of range",
-          "The images are so small that the model has fewer places on them than it makes queries of.",
+          "The images are so small that the model finds fewer locations than it needs queries.",
           "Choose a larger scale: codetr_verify_scale=160 or more (--scale)."),
     Known("shared memory", r"[Bb]us error|SIGBUS|killed by signal 7\b|insufficient shared memory|/dev/shm/nccl",
           "Shared memory (/dev/shm) is too small for the processes that load data or the GPUs that talk to each other.",
@@ -143,7 +143,7 @@ GPU = (
           f"Set NCCL_NVLS_ENABLE=0 in provision_environment and {AGAIN}, or in the environment of the training."),
     Known("NCCL", r"NCCL error|nccl(UnhandledCuda|System|Internal|Remote)Error|ncclInvalidUsage|NCCL WARN|collective operation timeout",
           "The processes of several GPUs cannot talk to each other (NCCL).",
-          "Run again with NCCL_DEBUG=INFO; on one host NCCL_SOCKET_IFNAME=lo, NCCL_P2P_DISABLE=1 or NCCL_IB_DISABLE=1 tell which way is "
+          "Run again with NCCL_DEBUG=INFO; on one host NCCL_SOCKET_IFNAME=lo, NCCL_P2P_DISABLE=1 or NCCL_IB_DISABLE=1 show which path is "
           "broken; each process needs a GPU of its own."),
 )
 
@@ -152,7 +152,7 @@ PYTHON = (
           "This numpy is not the one that torch, OpenCV or pycocotools were built for (numpy 2 beside packages for numpy 1).",
           f"Run site.yml again: {LOCKED}."),
     Known("numpy aliases", r"module 'numpy' has no attribute '\w+'|`np\.\w+` was (a deprecated alias|removed)",
-          "The code uses names that numpy 1.24 or numpy 2 took away.",
+          "The code uses names that numpy 1.24 or numpy 2 removed.",
           f"Run site.yml again: {LOCKED}; stack modern edits the repository instead (codetr_repo_edits)."),
     Known("yapf", r"FormatCode\(\) got an unexpected keyword argument 'verify'",
           "yapf 0.40.2 and later dropped an argument that mmcv uses.",
@@ -165,7 +165,7 @@ PYTHON = (
           "setuptools does not fit this torch and mmcv: from 70 on pkg_resources has no packaging, from 82 on there is no pkg_resources.",
           f"Run site.yml again: {LOCKED} (setuptools 65.5.1 with torch 1.11)."),
     Known("sklearn", r"The 'sklearn' PyPI package is deprecated",
-          "The repository's requirements.txt asks for `sklearn`, which is no package any more; it is not needed.",
+          "The repository's requirements.txt asks for `sklearn`, a package that no longer exists; it is not needed.",
           f"Do not install requirements.txt; {AGAIN}, the stack's lock file holds what is needed."),
     Known("torch missing", r"No module named '?torch(vision)?'?(\s|$)",
           "This Python has no torch: it is another environment's, or the installation was cut short.",
@@ -183,35 +183,35 @@ HOST = (
           "A disk of this host is full, or the user's share of it.",
           "Free space there, or move the prefix (provision_prefix), the data (codetr_datasets_root) or results (--out) to another disk."),
     Known("download", r"URLError|Temporary failure in name resolution|urlopen error|Max retries exceeded",
-          "The training tried to download something, and this host could not reach it.",
-          f"Name the weights in codetr_workspace_weights or codetr_workspace_backbones and {AGAIN}: they then lie on the host."),
+          "The training tried to download a file that this host cannot reach.",
+          f"Name the weights in codetr_workspace_weights or codetr_workspace_backbones and {AGAIN}: they are then on the host."),
     Known("port", r"Address already in use|EADDRINUSE",
           "Another training uses the port MASTER_PORT.",
           "Wait for it, or set another port: codetr_workspace_master_port, or MASTER_PORT in the environment."),
     Known("module", r"No module named '?[\w.]+",
-          "A Python package is missing in the environment.",
+          "A Python package is missing from the environment.",
           "Run site.yml again: it installs all that the stack's lock file names; add what your own code needs to codetr_packages_extra."),
     Known("permission", r"Permission denied",
           "The user who runs verify may not read or write a file that it needs.",
           f"Run verify as the user who owns the prefix (provision_user), or correct the owner of that file and {AGAIN}."),
     Known("data", r"No such file or directory[^\n]*(annotations|\.jpg|coco|lvis)|annotation file|images? (is|are) missing",
-          "The data are not where the config looks for them, or not complete.",
-          "Run site.yml again: the role codetr_datasets completes them (codetr_datasets_names, codetr_datasets_root)."),
+          "The data is not where the config expects it, or is incomplete.",
+          "Run site.yml again: the role codetr_datasets completes it (codetr_datasets_names, codetr_datasets_root)."),
     Known("not finite", r"loss\w* is (nan|inf)|are not finite|loss of one step is (nan|inf)",
           "The training diverged: a learning rate for more GPUs than there are, mixed precision, or a GPU or memory that computes wrongly.",
           "Run verify again with another --seed; if it stays, lower optimizer.lr for your batch (the configs are for 16 images) and leave "
           "fp16 out; if ops fail too, suspect the hardware (nvidia-smi -q, dmesg)."),
     Known("not falling", r"the loss does not fall",
-          "The model trains and learns nothing: weights that are frozen, a learning rate far too small or too large, or boxes that do not "
+          "The model trains but learns nothing: weights that are frozen, a learning rate far too small or too large, or boxes that do not "
           "belong to their images.",
           "Look at the sample images; run verify --train-images 64 to tell bad luck from a fault; compare optimizer and lr_config with "
           "those of the default config (codetr_workspace_config)."),
     Known("resume", r"tools/train\.py --resume-from:",
-          "The training ran, and did not go on from the checkpoint: a hook or a tools/train.py of your own leaves --resume-from out.",
+          "The training ran but did not continue from the checkpoint: a hook or a changed tools/train.py ignores --resume-from.",
           "Compare tools/train.py with the commit that codetr_repo_commit names (git diff), and look at OUT/resume.log."),
     Known("too slow", r"tools/train\.py did not end within",
           "The training takes longer than verify waits, or hangs.",
-          "Look at the end of the log that is named; a slow processor needs --train-timeout, fewer --train-images or a smaller --scale."),
+          "Check the end of the named log; a slow CPU needs --train-timeout, fewer --train-images or a smaller --scale."),
 )
 
 # The first match wins, so what is more specific comes first.

@@ -1,4 +1,4 @@
-"""One run of the repository's own tools/train.py, in processes of its own: how it is started, followed and judged by its end."""
+"""Run the repository's own tools/train.py in processes of its own: start it, follow it, check how it ended."""
 from __future__ import annotations
 
 import os
@@ -45,18 +45,18 @@ class Ended:
     launcher: str
     output: str = ""
     seconds: float = 0.0
-    reached: list[tuple[float, int]] = field(default_factory=list)  # when (monotonic) each iteration was seen in the output
+    reached: list[tuple[float, int]] = field(default_factory=list)  # (monotonic time, iteration) as each appeared in the output
 
 
 def run(options: Options, job: Job, on_iteration: OnIteration = ignored,
         watching: Callable[[int], AbstractContextManager[None]] = lambda pid: nullcontext()) -> Ended:
-    """Run `job` to its end. `watching` gets the process's id and is left when it ends.
+    """Run `job` to its end, inside the context `watching(pid)`.
 
     Raises:
         CheckFailed: it did not end in time, or not with status 0.
     """
     job.work_dir.mkdir(parents=True, exist_ok=True)
-    # what an earlier run left must not be taken for this one's
+    # files of an earlier run must not be taken for this one's
     for stale in (*job.work_dir.glob("*.log.json"), *job.work_dir.glob("*.pth")):
         stale.unlink()
     ended = Ended(launcher(options) if job.gpus == 1 else "pytorch")
@@ -75,7 +75,7 @@ def run(options: Options, job: Job, on_iteration: OnIteration = ignored,
 
 
 def launcher(options: Options) -> str:
-    """How one process is launched: as asked, or by whether there is a GPU."""
+    """The launcher of a single process: as requested, or by whether there is a GPU."""
     if options.launcher != "auto":
         return options.launcher
     import torch
@@ -84,16 +84,16 @@ def launcher(options: Options) -> str:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment as the training gets it; verify's own folder is taken out of PYTHONPATH."""
+    """The environment of a training: this process's, without verify's own folder in PYTHONPATH."""
     own = Path(__file__).resolve().parents[1]
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and Path(path).resolve() != own]
     return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1")
 
 
 def environments(gpus: int) -> list[dict[str, str]]:
-    """The environment of each process of a training on `gpus` GPUs of this host: what torch.distributed.run sets, and the guide for one.
+    """The environment of each process of a training on `gpus` GPUs: what torch.distributed.run sets, and the guide for one GPU.
 
-    Not through torch.distributed.run itself: in torch 1.11 on Python 3.10 it ends with a segmentation fault when its processes are done.
+    torch.distributed.run itself is not used: with torch 1.11 on Python 3.10 it crashes when its processes are done.
     """
     common = dict(environment(), **ONE_HOST, MASTER_PORT=str(_free_port()), **dict.fromkeys(SIZES, str(gpus)))
     if gpus > 1:
@@ -102,7 +102,7 @@ def environments(gpus: int) -> list[dict[str, str]]:
 
 
 def _free_port() -> int:
-    """A port of our own: the one in the guide may belong to a training that is under way."""
+    """A free port: the guide's may belong to a training in progress."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -112,7 +112,7 @@ def _follow(command: list[str], options: Options, variables: list[dict[str, str]
             watching: Callable[[int], AbstractContextManager[None]], reached: list[tuple[float, int]]) -> int:
     """Run `command` once with each of `variables`, report each iteration as it appears and note it in `reached`; the exit status.
 
-    That is 0 when all ended well, else the status of one that did not: the others, which would wait for it, are then ended.
+    It is 0 when all succeeded, else the status of one that failed; the others, which would wait for it, are ended.
     """
     with log_file.open("wb") as log, log_file.open(encoding="utf-8", errors="replace") as reader:
         children = [subprocess.Popen(command, cwd=options.repo, env=own, stdin=subprocess.DEVNULL, stdout=log,
@@ -140,6 +140,6 @@ def _follow(command: list[str], options: Options, variables: list[dict[str, str]
 
 
 def _status(statuses: list[int | None]) -> int | None:
-    """The exit status of all: a bad one as soon as there is one, 0 when all are 0, None while they run."""
+    """The exit status of all: a failure as soon as there is one, 0 when all succeeded, None while they run."""
     bad = next((status for status in statuses if status), None)
     return bad if bad is not None else None if None in statuses else 0

@@ -1,4 +1,4 @@
-"""Checks `model` and `step`: the config's model is built, and one forward and backward pass stays finite."""
+"""Checks `model` and `step`: build the config's model and take one training step."""
 from __future__ import annotations
 
 import math
@@ -10,7 +10,7 @@ from verify.result import CheckFailed
 
 
 def build(prepared: Prepared, seed: int) -> tuple[Any, str]:
-    """The model of the config in training mode with its first weights, and what to say about it."""
+    """Build the config's model in training mode with its initial weights; returns it and the detail."""
     from mmdet.apis import set_random_seed
     from mmdet.models import build_detector
 
@@ -36,10 +36,10 @@ def train_dataset(prepared: Prepared) -> Any:
 
 
 def one_step(model: Any, dataset: Any, seed: int) -> tuple[float, str]:
-    """Send one sample through `model`, forward and backward, on the device that the training uses; its loss, what to say.
+    """Send one sample through `model`, forward and backward, on the training's device; returns the loss and the detail.
 
     Raises:
-        CheckFailed: the loss or a gradient is not finite, or nothing got a gradient.
+        CheckFailed: the loss or a gradient is not finite, or every gradient is zero.
     """
     import torch
     from mmcv.parallel import collate

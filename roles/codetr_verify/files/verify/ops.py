@@ -1,4 +1,4 @@
-"""Checks `op ...`: each op that the model uses, run on its device and compared with an independent formula."""
+"""Checks `op ...`: run each op that the model uses on its device and compare it with an independent formula."""
 from __future__ import annotations
 
 import importlib
@@ -13,15 +13,15 @@ from verify import reference, reference_boxes
 from verify.result import CheckFailed, CheckSkipped
 from verify.used_ops import Use
 
-# largest difference allowed, as a part of the largest value: single precision, sums in another order
+# largest difference allowed, relative to the largest value: single precision, different order of sums
 TOLERANCE = 1e-4
 _NO_KERNEL = re.compile(r"implementation for device cpu[^\n]* not found|is not implemented on CPU|not compiled with CPU", re.IGNORECASE)
 
 
 def first_call() -> str:
-    """Call mmcv's compiled library once, whatever the config uses, and say what it was compiled with.
+    """Call mmcv's compiled library once, whatever the config uses; returns what it was compiled with.
 
-    A library that was linked wrongly may end the process here, so this is for a process of its own.
+    A wrongly linked library may crash, so this belongs in a process of its own.
     """
     mmcv, ops = importlib.import_module("mmcv"), importlib.import_module("mmcv.ops")
     called = check([Use("nms", (("iou_threshold", 0.5),))])
@@ -29,7 +29,7 @@ def first_call() -> str:
 
 
 def check(uses: list[Use]) -> str:
-    """Run one op with each of the settings that it is used with; what was compared, and where.
+    """Run one op with all settings that the model uses; returns what was compared and on which device.
 
     Raises:
         CheckFailed: a result or gradient differs from the reference.
@@ -62,12 +62,12 @@ def _compare(op: Callable[..., Tensor], formula: Callable[..., Tensor], inputs: 
     result.backward(upstream.to(device, torch.float32))
     expected.backward(upstream)
     pairs = [("result", result, expected)]
-    pairs += [(f"gradient {index}", mine.grad, its.grad) for index, (mine, its) in enumerate(zip(given, exact, strict=True), 1)]
+    pairs += [(f"gradient {index}", actual.grad, wanted.grad) for index, (actual, wanted) in enumerate(zip(given, exact, strict=True), 1)]
     worst = 0.0
-    for name, mine, its in pairs:
-        if mine is None or its is None:
+    for name, actual, wanted in pairs:
+        if actual is None or wanted is None:
             raise CheckFailed(f"there is no {name}")
-        error = float((mine.detach().cpu().double() - its.detach()).abs().max() / its.detach().abs().max())
+        error = float((actual.detach().cpu().double() - wanted.detach()).abs().max() / wanted.detach().abs().max())
         if not error <= TOLERANCE:  # NaN is not
             raise CheckFailed(f"{name} differs from the reference by {error:.1e} of its largest value, allowed {TOLERANCE:.0e}")
         worst = max(worst, error)
@@ -123,7 +123,7 @@ def _sigmoid_focal_loss(use: Use, device: torch.device) -> str:
 
 
 def _boxes(threshold: float) -> tuple[list[list[float]], list[float], list[int]]:
-    """Boxes, scores and classes in which rounding decides nothing."""
+    """Boxes, scores and classes for which rounding cannot change the result."""
     corners, sides = _random(60, 2) * 30, _random(60, 2, seed=1) * 30 + 10
     boxes = torch.cat([corners, corners + sides], 1).tolist()
     unclear = reference_boxes.ambiguous(boxes, threshold)

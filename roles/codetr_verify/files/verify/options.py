@@ -9,12 +9,12 @@ from pathlib import Path
 
 LEVELS = ("versions", "ops", "train", "speed")
 LAUNCHERS = ("auto", "none", "pytorch")
-SMALL = 320  # longest side of an image in pixels, where the question is only whether a training works
+SMALL = 320  # longest side of an image in pixels, in all levels but speed
 
 
 @dataclass(frozen=True)
 class Options:
-    """What one run of verify was asked to do; every path is absolute."""
+    """The options of one run; every path is absolute."""
 
     repo: Path
     config: Path
@@ -40,7 +40,7 @@ class Options:
     speed_iterations: int = 32
 
     def reaches(self, level: str) -> bool:
-        """Whether the checks of `level` were asked for."""
+        """Whether the requested level includes `level`."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
     @property
@@ -50,7 +50,7 @@ class Options:
 
     @property
     def speed_longest(self) -> int:
-        """The same for the level speed, which measures what the config really does unless told otherwise."""
+        """The same for level speed, which measures the config's own scales by default."""
         return self.scale or 0
 
 
@@ -80,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default=socket.gethostname(), help="name of this host, for the result")
     parser.add_argument("--level", choices=LEVELS, default="train", help="how far to go")
     parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="auto: pytorch where there is a GPU, none elsewhere")
-    parser.add_argument("--stand-in", action="append", default=[], metavar="NAME", help="an upstream that a stand-in took the place of")
+    parser.add_argument("--stand-in", action="append", default=[], metavar="NAME", help="a stand-in used instead of an upstream")
     parser.add_argument("--expect", action="append", default=[], type=_expectation, metavar="NAME=VERSION",
-                        help="version that must be found")
+                        help="version that must be installed")
     parser.add_argument("--skip", action="append", default=[], metavar="CHECK", help="leave out one check, by its name")
     parser.add_argument("--allow-random-backbone", action="store_true", help="train from random weights where the backbone's are absent")
     parser.add_argument("--exit-zero", action="store_true", help="end with status 0 once every check has run: the caller reads verify.json")

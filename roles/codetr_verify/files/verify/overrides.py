@@ -23,9 +23,9 @@ def walk(node: Any) -> Iterator[Settings]:
 
 
 def scaled(node: Any, longest: int) -> Any:
-    """A pipeline with every image at most `longest` pixels on its longest side; 0 leaves it as it is.
+    """A pipeline with every image at most `longest` pixels on its longest side; 0 leaves it unchanged.
 
-    Several scales to choose from become one; padding and crops to a fixed size follow.
+    Several scales become one; padding and crops to a fixed size follow it.
     """
     if not longest:
         return node
@@ -54,12 +54,12 @@ def leaf(dataset: Settings) -> Settings:
     while "ann_file" not in dataset and isinstance(dataset.get("dataset"), dict):
         dataset = dataset["dataset"]
     if not isinstance(dataset.get("ann_file"), str):
-        raise CheckFailed(f"the config's dataset {dataset.get('type')} names not one annotation file but {dataset.get('ann_file')!r}")
+        raise CheckFailed(f"the config's dataset {dataset.get('type')} must name one annotation file, not {dataset.get('ann_file')!r}")
     return dataset
 
 
 def located(path: str, repo: Path, data: Path) -> Path:
-    """Where a path of the config lies: below data/ it is in the data folder, other relative ones are in the repository."""
+    """Resolve a path of the config: below data/ it is in the data folder, any other relative path in the repository."""
     parts = Path(path).parts
     if parts[:1] == ("data",):
         return data.joinpath(*parts[1:])
@@ -67,7 +67,7 @@ def located(path: str, repo: Path, data: Path) -> Path:
 
 
 def small_dataset(dataset: Settings, ann_file: Path, images_in: Path, longest: int) -> Settings:
-    """`dataset` on another annotation file, scaled; a wrapper that repeats images is taken off, so an epoch is one pass."""
+    """`dataset` on another annotation file, scaled; wrappers that repeat images are removed, so that an epoch is one pass."""
     if dataset.get("type") in ("RepeatDataset", "ClassBalancedDataset"):
         return small_dataset(dict(dataset["dataset"]), ann_file, images_in, longest)
     result = {key: scaled(value, longest) if key == "pipeline" else value for key, value in dataset.items()}
@@ -80,13 +80,13 @@ def small_dataset(dataset: Settings, ann_file: Path, images_in: Path, longest: i
 
 
 def repeated(dataset: Settings, images: int, wanted: int) -> Settings:
-    """`dataset`, which has `images` images, so often that an epoch has at least `wanted` of them."""
+    """`dataset`, which has `images` images, repeated until an epoch has at least `wanted`."""
     times = -(-wanted // images)
     return dataset if times <= 1 else {"type": "RepeatDataset", "times": times, "dataset": dataset}
 
 
 def scales(dataset: Settings) -> str:
-    """The sizes that a dataset's pipelines scale images to, in pixels: 800x1333, or the smallest and the largest of several."""
+    """The sizes to which a dataset's pipelines scale images, in pixels: 800x1333, or the smallest and the largest of several."""
     found = set()
     for node in walk(dataset):
         given = node.get("img_scale") or ()
@@ -96,7 +96,7 @@ def scales(dataset: Settings) -> str:
 
 
 def padded_to(dataset: Settings) -> int | None:
-    """The side, in pixels, of the square that a dataset's pipelines pad every image to; None where they do not."""
+    """The side, in pixels, of the square to which a dataset's pipelines pad images; None when they do not."""
     sizes = [node["size"] for node in walk(dataset) if node.get("type") == "Pad" and node.get("size") is not None]
     return max(sizes[0]) if sizes else None
 
@@ -110,14 +110,14 @@ def config_text(base: Path, train: Settings, val: Settings, *, without_weights: 
         base: the config that it inherits from.
         train: dataset to train on.
         val: dataset to evaluate.
-        without_weights: what is laid over the model, to start it from random weights.
+        without_weights: settings that override the model, to start from random weights.
         mixed_precision: whether the config's own fp16 stays.
-        sized_backbone: whether the backbone is built for one size of image (ViT), which must be the one that images are padded to.
-        epochs: how many there are to be in all.
+        sized_backbone: whether the backbone is built for one image size (ViT), which must be the one that images are padded to.
+        epochs: the total number of epochs.
         batch: images per GPU and iteration.
-        workers: processes per GPU that load images; 0 loads them in the training's own.
-        checkpoints: whether each epoch leaves one.
-        warmup: iterations over which the learning rate warms up, where the config's own are too many for this training.
+        workers: processes per GPU that load images; 0 loads them in the training process.
+        checkpoints: whether each epoch writes one.
+        warmup: iterations of warm-up, when the config's own are too many for this training.
     """
     data = {"_delete_": True, "samples_per_gpu": batch, "workers_per_gpu": workers, "train": train, "val": val, "test": val}
     settings: Settings = {

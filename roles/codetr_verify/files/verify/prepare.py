@@ -1,4 +1,4 @@
-"""Check `config`: from the user's config to smaller ones of the same model, their data cut and written below OUT."""
+"""Check `config`: derive a small config of the same model from the user's, with few images, and write both below OUT."""
 from __future__ import annotations
 
 import importlib
@@ -14,14 +14,14 @@ from verify.result import CheckFailed
 
 @dataclass(frozen=True)
 class Prepared:
-    """The small config, on disk and as mmcv read it back, and the user's own."""
+    """The small config, on disk and as mmcv read it, and the user's own."""
 
     path: Path
     config: Any  # mmcv.Config
     random_backbone: bool
     detail: str
     base: Any = None  # mmcv.Config
-    common: dict[str, Any] = field(default_factory=dict)  # what overrides.config_text needs besides, for every config of this run
+    common: dict[str, Any] = field(default_factory=dict)  # arguments of overrides.config_text that all configs of this run share
 
 
 def prepare(options: Options) -> Prepared:
@@ -40,24 +40,24 @@ def prepare(options: Options) -> Prepared:
     train = overrides.repeated(train, found, options.train_images)
     val, evaluated = dataset(options, base, "val", options.val_images, options.longest)
     weights = backbone_weights(base.model)
-    absent = weights is not None and not _file_of(weights, options.repo).is_file()
-    if weights and absent and not options.allow_random_backbone:
+    missing = weights is not None and not _file_of(weights, options.repo).is_file()
+    if weights and missing and not options.allow_random_backbone:
         raise CheckFailed(f"backbone weights {weights} are not at {_file_of(weights, options.repo)}")
-    common = {"without_weights": without_weights(base.model) if absent else None, "mixed_precision": torch.cuda.is_available(),
+    common = {"without_weights": without_weights(base.model) if missing else None, "mixed_precision": torch.cuda.is_available(),
               "sized_backbone": "img_size" in base.model["backbone"]}
     path = options.out / "verify_config.py"
-    # an epoch this short would end before a warm-up of hundreds of iterations let the model learn anything
+    # an epoch this short would end within a warm-up of hundreds of iterations
     warmup = max(1, options.train_images // 4) if base.get("lr_config", {}).get("warmup") else None
     path.write_text(overrides.config_text(options.config, train, val, warmup=warmup, **common), encoding="utf-8")
-    start = "no backbone weights named" if weights is None else "random backbone weights" if absent else f"backbone weights {weights}"
+    start = "no backbone weights named" if weights is None else "random backbone weights" if missing else f"backbone weights {weights}"
     size = f"at most {options.longest} px" if options.longest else "at the config's own scales"
     times = f" ({found} different ones)" if found < options.train_images else ""
     detail = f"{options.config.name}, {options.train_images} images to train{times}, {evaluated} to evaluate, {size}, {start}"
-    return Prepared(path, mmcv.Config.fromfile(str(path)), absent, detail, base, common)
+    return Prepared(path, mmcv.Config.fromfile(str(path)), missing, detail, base, common)
 
 
 def dataset(options: Options, base: Any, part: str, count: int, longest: int, name: str | None = None) -> tuple[Settings, int]:
-    """The config's dataset `part` (train or val) on its first `count` images, scaled; and how many there are.
+    """The config's dataset `part` (train or val) on its first `count` images, scaled; and how many it has.
 
     Their annotations are written to OUT/data/`name`.json, or `part`.json.
     """
@@ -71,7 +71,7 @@ def dataset(options: Options, base: Any, part: str, count: int, longest: int, na
 
 
 def backbone_weights(model: dict[str, Any]) -> str | None:
-    """The checkpoint that a model's config loads into its backbone, as the config names it."""
+    """The checkpoint of a model's backbone, as the config names it."""
     backbone = model["backbone"]
     start = backbone.get("init_cfg") or []
     for init in start if isinstance(start, (list, tuple)) else [start]:
@@ -82,7 +82,7 @@ def backbone_weights(model: dict[str, Any]) -> str | None:
 
 
 def without_weights(model: dict[str, Any]) -> dict[str, Any]:
-    """What to lay over a model's config so that its backbone starts from random weights."""
+    """Settings that make a model's backbone start from random weights."""
     over: dict[str, Any] = {"backbone": {key: None for key in ("init_cfg", "pretrained") if key in model["backbone"]}}
     if "pretrained" in model:
         over["pretrained"] = None
@@ -90,7 +90,7 @@ def without_weights(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file_of(checkpoint: str, repo: Path) -> Path:
-    """Where mmcv looks for a checkpoint before it downloads anything."""
+    """The file that mmcv looks for before it downloads a checkpoint."""
     import torch
 
     scheme, _unused, name = checkpoint.rpartition("://")

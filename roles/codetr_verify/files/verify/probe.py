@@ -1,4 +1,4 @@
-"""Check `ops library`: the first call of mmcv's compiled ops, in a process of its own because it may crash."""
+"""Check `ops library`: call mmcv's compiled ops once, in a process of its own because it may crash."""
 from __future__ import annotations
 
 import importlib.util
@@ -18,7 +18,7 @@ def ops_library() -> str:
     """Load and call mmcv's compiled library.
 
     Raises:
-        CheckFailed: it does not load, crashes, or computes something else than the reference.
+        CheckFailed: it does not load, crashes, or differs from the reference.
     """
     own = str(Path(__file__).resolve().parents[1])
     paths = [own, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
@@ -37,7 +37,7 @@ def ops_library() -> str:
 
 
 def _own_runtime() -> list[str]:
-    """A sentence when mmcv's library was linked with a libstdc++ of its own, which a library that uses the system's has in its strings."""
+    """A sentence when mmcv's library was linked statically with libstdc++: one that uses the system's names it in its strings."""
     try:
         found = importlib.util.find_spec("mmcv._ext")
     except Exception:  # importing mmcv itself may be what is broken

@@ -1,4 +1,4 @@
-"""A process and all that it started: how much memory they use, and their end."""
+"""A process and its descendants: measure their memory, and end them."""
 from __future__ import annotations
 
 import os
@@ -12,11 +12,11 @@ GRACE = 10.0  # seconds that processes get to end by themselves
 
 
 def family(pid: int, proc: Path = PROC) -> list[int]:
-    """`pid` and all its living descendants. Sessions do not tell them: torch gives each of its workers one of its own."""
+    """`pid` and its living descendants. Sessions do not identify them: torch gives each worker its own."""
     parents: dict[int, int] = {}
     for folder in proc.iterdir():
         if folder.name.isdigit():
-            # the name of a program, in brackets, may hold brackets and spaces itself
+            # a program's name, in parentheses, may itself hold parentheses and spaces
             rest = _text(folder / "stat").rpartition(")")[2].split()
             if len(rest) > 1:
                 parents[int(folder.name)] = int(rest[1])
@@ -37,13 +37,13 @@ def memory(pids: list[int], proc: Path = PROC) -> int:
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """End a process and its descendants: asked first, so that each can end its own, then by force."""
-    everyone = family(child.pid)
-    _signal(everyone, signal.SIGTERM)
+    """End a process and its descendants: SIGTERM first, so that they can clean up, then SIGKILL."""
+    processes = family(child.pid)
+    _signal(processes, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
     while child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    _signal(everyone, signal.SIGKILL)
+    _signal(processes, signal.SIGKILL)
     child.wait()
 
 
@@ -52,12 +52,12 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
-            # it has ended meanwhile
+            # it ended in the meantime
             continue
 
 
 def _text(path: Path) -> str:
-    """A file of /proc; empty when its process has ended, or belongs to somebody else."""
+    """A file of /proc; empty when its process has ended or belongs to another user."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

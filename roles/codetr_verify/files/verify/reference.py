@@ -1,4 +1,4 @@
-"""Slow, differentiable formulas in plain torch: what mmcv's ops are measured against. All in double precision."""
+"""Slow, differentiable references for mmcv's ops in plain torch, in double precision."""
 from __future__ import annotations
 
 from collections.abc import Sequence

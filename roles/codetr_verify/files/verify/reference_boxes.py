@@ -1,4 +1,4 @@
-"""Non-maximum suppression and interpolation weights in plain Python: what mmcv's ops are measured against."""
+"""References for mmcv's ops in plain Python: non-maximum suppression and interpolation weights."""
 from __future__ import annotations
 
 import math
@@ -17,7 +17,7 @@ def iou(one: Box, other: Box) -> float:
 
 
 def nms(boxes: Sequence[Box], scores: Sequence[float], groups: Sequence[int], threshold: float) -> list[int]:
-    """Indices kept, best score first; only boxes of one group suppress each other."""
+    """Indices kept, best score first; only boxes of the same group suppress each other."""
     kept: list[int] = []
     for index in sorted(range(len(boxes)), key=lambda index: -scores[index]):
         if all(groups[index] != groups[other] or iou(boxes[index], boxes[other]) <= threshold for other in kept):
@@ -44,7 +44,7 @@ def soft_nms(boxes: Sequence[Box], scores: Sequence[float], groups: Sequence[int
 
 
 def ambiguous(boxes: Sequence[Box], threshold: float, margin: float = 1e-3) -> set[int]:
-    """Boxes whose overlap with another is so near `threshold` that rounding may decide."""
+    """Boxes whose overlap with another is so close to `threshold` that rounding may decide."""
     return {index for index in range(len(boxes)) for other in range(index)
             if abs(iou(boxes[index], boxes[other]) - threshold) < margin}
 

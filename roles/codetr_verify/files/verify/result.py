@@ -1,4 +1,4 @@
-"""The result of one run: a line per check on the terminal, everything in verify.json."""
+"""Run checks and record their results: a line each on the terminal, everything in verify.json."""
 from __future__ import annotations
 
 import json
@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 class CheckFailed(Exception):
-    """A check found something wrong. `output` is what a diagnosis may look through besides the message."""
+    """A check failed. `output` is text for the diagnosis besides the message."""
 
     def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
@@ -37,8 +37,8 @@ class Check:
     detail: str
     seconds: float
     level: str = LEVELS[0]
-    needs: str | None = None  # the check that was not ok, where this one was skipped because of it
-    message: str | None = None  # of a known failure: what it means
+    needs: str | None = None  # the failed check because of which this one was skipped
+    message: str | None = None  # what a known failure means
     fix: str | None = None
 
     def line(self) -> str:
@@ -54,7 +54,7 @@ class Check:
 
 @dataclass
 class Result:
-    """All that verify.json holds."""
+    """The content of verify.json."""
 
     host: str
     stack: str
@@ -72,9 +72,9 @@ class Result:
 
     @property
     def levels(self) -> dict[str, str]:
-        """Each level: passed, failed, not reached, or not asked for."""
-        asked = LEVELS[:LEVELS.index(self.level) + 1]
-        return {level: self._outcome(level) if level in asked else "not asked for" for level in LEVELS}
+        """Each level: passed, failed, not reached, or not requested."""
+        requested = LEVELS[:LEVELS.index(self.level) + 1]
+        return {level: self._outcome(level) if level in requested else "not requested" for level in LEVELS}
 
     @property
     def level_passed(self) -> str | None:
@@ -88,16 +88,16 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """The run came to its end, and every level that was asked for passed."""
+        """The run reached its end, and every requested level passed."""
         return self.finished and self.level_passed == self.level
 
     def _outcome(self, level: str) -> str:
-        """A level passes when each check is ok, or skipped for a reason of its own: one that waited for another proves nothing."""
+        """A level passes when each check is ok, or skipped for its own reason; one that needs a failed check proves nothing."""
         checks = [check for check in self.checks if check.level == level]
         if any(check.status == "FAIL" for check in checks):
             return "failed"
-        whole = level in self.ended and any(check.status == "ok" for check in checks) and all(check.needs is None for check in checks)
-        return "passed" if whole else "not reached"
+        complete = level in self.ended and any(check.status == "ok" for check in checks) and all(check.needs is None for check in checks)
+        return "passed" if complete else "not reached"
 
     def sentence(self) -> str:
         """The result for the last line on the terminal."""
@@ -111,7 +111,7 @@ class Result:
         return f"NOT PASSED: level {self.level} was not reached; {reached}, {took}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as plain values that JSON can carry."""
+        """The result as JSON types."""
         checks = [{key: value for key, value in asdict(check).items() if value is not None} for check in self.checks]
         values: dict[str, Any] = _finite({
             "schema": SCHEMA, "host": self.host, "stack": self.stack, "level": self.level, "finished": self.finished,
@@ -123,14 +123,14 @@ class Result:
         return values
 
     def write(self, path: Path) -> None:
-        """Put the result at `path`, whole or not at all."""
+        """Write the result to `path` atomically."""
         draft = path.with_name(path.name + ".part")
         draft.write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         draft.replace(path)
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become words."""
+    """Replace NaN and infinity, which JSON lacks, by text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
@@ -141,7 +141,7 @@ def _finite(value: Any) -> Any:
 
 
 class Recorder:
-    """Runs checks one after another; whatever one of them raises becomes a line, never the end of the run."""
+    """Runs checks one by one; whatever one raises is recorded and never ends the run."""
 
     def __init__(self, result: Result, skip: frozenset[str] = frozenset(), say: Callable[[str], None] = print,
                  save: Callable[[], None] = lambda: None, begin: Callable[[str], None] = lambda name: None) -> None:
@@ -154,14 +154,14 @@ class Recorder:
         self.level = LEVELS[0]
 
     def run(self, name: str, check: Callable[[], str], needs: tuple[str, ...] = ()) -> bool:
-        """Run `check`, which returns its detail. It is skipped when one of `needs` is not ok. True when it was ok."""
+        """Run `check`, which returns its detail, unless one of `needs` is not ok. Returns whether it was ok."""
         self._begin(name)
         begun = time.monotonic()
         status, detail, output = "ok", "", ""
         broken = [need for need in needs if need in self._not_ok]
         try:
             if name in self._skip:
-                raise CheckSkipped("asked for with --skip")
+                raise CheckSkipped("left out by --skip")
             if broken:
                 raise CheckSkipped(f"needs the check {broken[0]}, which is not ok")
             detail = check()
@@ -170,7 +170,7 @@ class Recorder:
         except CheckFailed as failed:
             status, detail, output = "FAIL", str(failed), failed.output
         except (Exception, SystemExit) as unexpected:
-            # the last line says what happened; the traceback is for the diagnosis, which knows some by their inner lines
+            # the last line is the detail; the diagnosis needs the whole traceback, some of whose inner lines it knows
             status, detail = "FAIL", traceback.format_exception_only(type(unexpected), unexpected)[-1].strip()
             output = traceback.format_exc()
         waited_for = broken[0] if broken and name not in self._skip else None
@@ -186,6 +186,6 @@ class Recorder:
             if known:
                 check.message, check.fix = check.message or known.message, check.fix or known.fix
         self._result.checks.append(check)
-        # a compiled library can end the whole process: what was found before must not be lost
+        # a compiled library can crash the process: earlier results must not be lost
         self._save()
         self._say(check.line())

@@ -1,4 +1,4 @@
-"""The order of the checks, and what one leaves for the next."""
+"""The order of the checks, and the results that one passes on to the next."""
 from __future__ import annotations
 
 import statistics
@@ -13,7 +13,7 @@ from verify.result import Recorder, Result
 
 
 class Session:
-    """One run over one host."""
+    """One run of verify."""
 
     def __init__(self, options: Options, result: Result, recorder: Recorder, on_iteration: launch.OnIteration = launch.ignored) -> None:
         self._options = options
@@ -28,7 +28,7 @@ class Session:
         self._lvis: Any = None
 
     def run(self) -> None:
-        """Run every check that the level asks for."""
+        """Run every check of the requested level and those below it."""
         for level, checks in zip(LEVELS, (self._versions, self._ops, self._training, self._measuring), strict=True):
             if self._options.reaches(level):
                 self._recorder.level = level
@@ -71,7 +71,7 @@ class Session:
         return detail
 
     def _run_ops(self) -> None:
-        """One check per op; the model tells more than its config, but without a model the config still tells much."""
+        """One check per op of the model; of its config alone when the model could not be built."""
         self._recorder.run("ops library", probe.ops_library)
         if not hasattr(self, "_prepared"):
             return
@@ -92,7 +92,7 @@ class Session:
         self._dataset = model.train_dataset(self._prepared)
         loss, detail = model.one_step(self._model, self._dataset, self._options.seed)
         self._result.figures["step_loss"] = loss
-        # the training that follows needs the memory
+        # free the memory for the training that follows
         self._model = None
         return detail
 

@@ -1,4 +1,4 @@
-"""Check `speed`: how fast the config trains at its own scales and batch, and what of GPUs and memory that takes."""
+"""Check `speed`: measure how fast the config trains at its own scales and batch, and its use of GPUs and memory."""
 from __future__ import annotations
 
 import os
@@ -13,7 +13,7 @@ from verify.prepare import Prepared, dataset
 from verify.result import CheckFailed
 from verify.watch import Usage, watching
 
-# mmdet's own, for a config that does not name them
+# mmdet's defaults, for a config without them
 DEFAULT = {"samples_per_gpu": 2, "workers_per_gpu": 2}
 
 
@@ -32,11 +32,11 @@ def check(options: Options, prepared: Prepared, on_iteration: launch.OnIteration
     """Train for `options.speed_iterations` iterations in OUT/speed and measure.
 
     Raises:
-        CheckFailed: there are fewer GPUs than asked for, the training failed, or it logged no iteration that counts.
+        CheckFailed: there are fewer GPUs than requested, the training failed, or it logged no measured iteration.
     """
-    there = _gpus()
-    if options.gpus > max(there, 1):
-        raise CheckFailed(f"{options.gpus} GPUs are asked for (--gpus), and torch finds {there} on this host")
+    available = _gpus()
+    if options.gpus > max(available, 1):
+        raise CheckFailed(f"{options.gpus} GPUs are requested (--gpus), but torch finds {available} on this host")
     loader = {key: _setting(prepared.base.data, key) for key in DEFAULT}
     batch = options.batch or loader["samples_per_gpu"]
     wanted = options.speed_iterations * batch * options.gpus
@@ -47,13 +47,13 @@ def check(options: Options, prepared: Prepared, on_iteration: launch.OnIteration
                               workers=loader["workers_per_gpu"], checkpoints=False, **prepared.common), encoding="utf-8")
     usage = Usage()
     job = launch.Job("speed", config, options.out / "speed", options.seed, options.gpus, ("--no-validate",))
-    gpus = options.gpus if there else 0
+    gpus = options.gpus if available else 0
     ended = launch.run(options, job, on_iteration, partial(watching, gpus=_ids(gpus), usage=usage))
     log = trainlog.read(job.work_dir)
     _unused, total = (trainlog.iterations(ended.output) or [(0, 0)])[-1]
     if wrong := log.complaints(total, evaluated=False):
         raise CheckFailed(f"tools/train.py: {'; '.join(wrong)}; its last lines:\n{trainlog.last_lines(ended.output)}", ended.output)
-    # a quarter of what was asked for, not of what the dataset's groups made of it
+    # a quarter of the requested iterations; grouping by the dataset may change their number
     warmup = options.speed_iterations // 4
     figures = measure(log.losses, warmup, batch, gpus)
     figures |= {"images": found, "workers": loader["workers_per_gpu"], "scales": overrides.scales(train)}
@@ -62,13 +62,13 @@ def check(options: Options, prepared: Prepared, on_iteration: launch.OnIteration
 
 
 def measure(records: list[dict[str, float]], warmup: int, batch: int, gpus: int) -> dict[str, Any]:
-    """Figures of the iterations after the first `warmup`.
+    """The figures of the iterations after the first `warmup`.
 
     Args:
         records: what a training logged, a record per iteration, with times in seconds and memory in MB (2**20 bytes).
         warmup: iterations at the start that do not count.
         batch: images per GPU and iteration.
-        gpus: how many trained; 0 is the processor alone.
+        gpus: how many trained; 0 for the CPU.
 
     Raises:
         CheckFailed: no iteration is left, or one has no time.
@@ -76,10 +76,10 @@ def measure(records: list[dict[str, float]], warmup: int, batch: int, gpus: int)
     counted = records[warmup:]
     times = [record["time"] for record in counted if record.get("time", 0) > 0]
     if not times or len(times) != len(counted):
-        raise CheckFailed(f"{len(times)} of the {len(records)} iterations have a time and count, the first {warmup} warm up")
+        raise CheckFailed(f"{len(times)} of the {len(records)} iterations have a time and count; the first {warmup} are warm-up")
     memory = max(record.get("memory", 0) for record in records)
     return {
-        # over the whole of it, so that stalls count; the median beside it does not see them
+        # the mean includes stalls, which the median below does not show
         "images_per_second": round(batch * max(gpus, 1) * len(times) / sum(times), 3),
         "seconds_per_iteration": round(statistics.median(times), 4),
         "data_seconds": round(statistics.median(record.get("data_time", 0.0) for record in counted), 4),
@@ -90,7 +90,7 @@ def measure(records: list[dict[str, float]], warmup: int, batch: int, gpus: int)
 
 
 def _used(usage: Usage, reached: list[tuple[float, int]], warmup: int) -> dict[str, Any]:
-    """Use of the GPUs while the iterations that count ran, and the memory of the processes where no GPU took part."""
+    """GPU use during the measured iterations, or the memory of the processes when no GPU took part."""
     figures: dict[str, Any] = {"gpu_use_percent": None}
     begin = next((at for at, done in reached if done >= warmup), None)
     use = usage.between(begin, reached[-1][0]) if begin is not None else {}
@@ -104,21 +104,21 @@ def _used(usage: Usage, reached: list[tuple[float, int]], warmup: int) -> dict[s
 
 
 def _detail(figures: dict[str, Any], usage: Usage, on_gpu: bool) -> str:
-    where = f"{figures['gpus']} GPU{'s' if figures['gpus'] > 1 else ''}" if on_gpu else "the processor"
+    where = f"{figures['gpus']} GPU{'s' if figures['gpus'] > 1 else ''}" if on_gpu else "the CPU"
     memory = figures["peak_memory_bytes"]
     use = figures["gpu_use_percent"]
     parts = [
         f"{figures['images_per_second']:.2f} images/s on {where}",
         f"{figures['seconds_per_iteration']:.3f} s an iteration ({figures['data_seconds']:.3f} s of it waiting for data)",
         f"batch {figures['batch']}, {figures['iterations']} iterations, scales {figures['scales']}",
-        "peak memory not told" if not memory else f"peak memory {memory / 2**30:.1f} GiB{' per GPU' if on_gpu else ' of all processes'}",
+        "peak memory unknown" if not memory else f"peak memory {memory / 2**30:.1f} GiB{' per GPU' if on_gpu else ' of all processes'}",
         f"GPU use {use:.0f} %" if use is not None else f"GPU use not measured: {usage.without or 'no sample in that time'}",
     ]
     return ", ".join(parts)
 
 
 def _setting(data: Any, key: str) -> int:
-    """How a config loads its training images; mmdet takes the newer place first."""
+    """A setting of how a config loads training images; mmdet reads the newer place first."""
     return int(data.get("train_dataloader", {}).get(key, data.get(key, DEFAULT[key])))
 
 
@@ -129,6 +129,6 @@ def _gpus() -> int:
 
 
 def _ids(gpus: int) -> str:
-    """The GPUs that a training on `gpus` of them takes, as nvidia-smi's --id names them."""
+    """The GPUs used by a training on `gpus` of them, in the format of nvidia-smi's --id."""
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return ",".join((visible or [str(number) for number in range(gpus)])[:gpus])

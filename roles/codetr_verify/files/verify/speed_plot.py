@@ -1,4 +1,4 @@
-"""Check `speed plot`: the time of each iteration, and the use of the GPUs (or the memory, where none took part) meanwhile."""
+"""Check `speed plot`: draw the time of each iteration, and the use of the GPUs (or the memory without GPUs) during it."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -40,7 +40,7 @@ def _iterations(axes: Any, measured: Measured) -> None:
     if measured.warmup:
         axes.axvspan(0.5, measured.warmup + 0.5, color=GREY, alpha=0.25, label="warm-up, not counted", zorder=0)
     axes.set_xlim(0.5, len(measured.records) + 0.5)
-    # the first iteration may take a hundred times as long as the others, which is not what this is about
+    # the first iteration may take a hundred times as long as the others and would flatten them
     counted = [record["time"] for record in measured.records[measured.warmup:]]
     axes.set_ylim(0, 1.35 * max(counted))
     axes.set_xlabel("iteration")
@@ -52,8 +52,8 @@ def _iterations(axes: Any, measured: Measured) -> None:
 def _use(axes: Any, measured: Measured) -> None:
     begin = measured.usage.gpus[0][0]
     for index in sorted({index for _unused, use in measured.usage.gpus for index in use}):
-        told = [(at - begin, use[index]) for at, use in measured.usage.gpus if index in use]
-        axes.plot(*zip(*told, strict=True), label=f"GPU {index}", linewidth=1.2)
+        samples = [(at - begin, use[index]) for at, use in measured.usage.gpus if index in use]
+        axes.plot(*zip(*samples, strict=True), label=f"GPU {index}", linewidth=1.2)
     axes.set_ylim(0, 105)
     axes.set_ylabel("GPU use, %")
     axes.set_xlabel("seconds since the training was started")

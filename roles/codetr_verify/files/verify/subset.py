@@ -10,7 +10,7 @@ from verify.result import CheckFailed
 
 
 def file_of(image: dict[str, Any]) -> str:
-    """Where an image lies below its dataset's image folder: COCO's `file_name`, or folder/name from LVIS's `coco_url`."""
+    """The path of an image below its dataset's image folder: COCO's `file_name`, or folder/name from LVIS's `coco_url`."""
     if "coco_url" in image and "file_name" not in image:
         return "/".join(image["coco_url"].split("/")[-2:])
     return str(image["file_name"])
@@ -29,14 +29,14 @@ def read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise CheckFailed(f"annotation file {path} is not valid JSON: {error}") from error
     if not isinstance(content, dict) or not content.get("images") or not content.get("annotations"):
-        raise CheckFailed(f"annotation file {path} holds no images or no annotations")
+        raise CheckFailed(f"annotation file {path} has no images or no annotations")
     return content
 
 
 def cut(source: Path, images_in: Path, target: Path, count: int) -> list[dict[str, Any]]:
-    """Write to `target` what `source` says about its first `count` images (by id) that have a box; return those images.
+    """Copy the first `count` images (by id) that have a box from `source` to `target`; returns those images.
 
-    Fewer are taken when there are fewer. Categories are kept whole, so that class ids stay what they are.
+    Takes all when there are fewer. Keeps every category, so that class ids stay the same.
 
     Raises:
         CheckFailed: no image has a box, or an image is missing in `images_in`.

@@ -1,4 +1,4 @@
-"""Checks `train`, `falling`, `checkpoint` and `evaluation`: one epoch of the repository's own tools/train.py."""
+"""Checks `train`, `falling`, `checkpoint` and `evaluation`: run one epoch of the repository's own tools/train.py."""
 from __future__ import annotations
 
 import statistics
@@ -11,9 +11,9 @@ from verify.options import Options
 from verify.prepare import Prepared
 from verify.result import CheckFailed, CheckSkipped
 
-# with fewer iterations than this, which image came first decides which loss is larger
+# with fewer iterations the order of the images decides which loss is larger
 FEWEST = 8
-# A model that learns nothing seems to fall too, by what its images differ in: docs/verify.md has both measured.
+# Without learning the loss falls, too, because images differ: docs/verify.md has both measured.
 LEAST = 0.1
 
 
@@ -27,7 +27,7 @@ class Trained:
 
     @property
     def checkpoint(self) -> Path:
-        """What its first epoch left."""
+        """The checkpoint of the first epoch."""
         return self.work_dir / "epoch_1.pth"
 
 
@@ -49,38 +49,38 @@ def run(options: Options, prepared: Prepared, iterations: int, on_iteration: lau
 
 
 def check_falling(losses: list[float]) -> tuple[tuple[float, float], str]:
-    """Medians of the loss over the first and the last quarter of an epoch, and what to say. Medians: one hard image decides nothing.
+    """Medians of the loss over the first and last quarter of an epoch, and the detail. A median is not moved by one hard image.
 
     Raises:
         CheckFailed: the second is not smaller by `LEAST` of the first.
         CheckSkipped: there are too few iterations to tell.
     """
     if len(losses) < FEWEST:
-        raise CheckSkipped(f"{len(losses)} iterations are too few to tell, it takes {FEWEST}")
+        raise CheckSkipped(f"{len(losses)} iterations are too few to tell; {FEWEST} are needed")
     part = len(losses) // 4
     first, last = statistics.median(losses[:part]), statistics.median(losses[-part:])
-    said = f"median of the loss {first:.3f} over the first {part} iterations, {last:.3f} over the last {part}"
+    detail = f"median of the loss {first:.3f} over the first {part} iterations, {last:.3f} over the last {part}"
     fall = 1 - last / first if first else 0.0
     if not fall >= LEAST:  # NaN is not
-        raise CheckFailed(f"the loss does not fall: {said}, {fall:.1%} less, and it takes {LEAST:.0%}")
-    return (first, last), f"{said}, {fall:.0%} less"
+        raise CheckFailed(f"the loss does not fall: {detail}, {fall:.1%} less; at least {LEAST:.0%} is needed")
+    return (first, last), f"{detail}, {fall:.0%} less"
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A checkpoint that a training of ours left, whole."""
+    """Load a checkpoint that this run wrote."""
     import torch
 
-    # it holds more than weights; we wrote it ourselves a moment ago
+    # it holds more than weights, and is trusted because this run wrote it
     trusted: dict[str, Any] = {} if torch.__version__.startswith("1.") else {"weights_only": False}
     content: dict[str, Any] = torch.load(path, map_location="cpu", **trusted)
     return content
 
 
 def check_checkpoint(trained: Trained, parameters: int) -> tuple[int, str]:
-    """Load the checkpoint that the training left; its size in bytes, and what to say.
+    """Load the training's checkpoint; returns its size in bytes and the detail.
 
     Raises:
-        CheckFailed: there is none, or it does not hold the weights of this model, finite.
+        CheckFailed: there is none, or it lacks finite weights of this model.
     """
     import torch
 
@@ -100,12 +100,12 @@ def check_checkpoint(trained: Trained, parameters: int) -> tuple[int, str]:
 
 
 def check_evaluation(trained: Trained) -> str:
-    """What the evaluation after the epoch gave.
+    """Check the evaluation after the epoch; returns the detail.
 
     Raises:
-        CheckFailed: its average precision is no number from 0 to 1 (COCO says -1 when there is nothing to measure).
+        CheckFailed: its average precision is not from 0 to 1 (COCO returns -1 when there is nothing to measure).
     """
     precision = trained.log.average_precision
     if precision is None or not 0 <= precision <= 1:
-        raise CheckFailed(f"the evaluation's average precision is {precision}, which is no number from 0 to 1")
+        raise CheckFailed(f"the evaluation's average precision is {precision}, which is not from 0 to 1")
     return f"{len(trained.log.metrics)} metrics, bbox mAP {precision:.3f} (one epoch on a handful of images says nothing about quality)"

@@ -1,4 +1,4 @@
-"""Read what a training of mmdet 2.x leaves behind: its terminal output and its .log.json."""
+"""Read the output and the .log.json of a training with mmdet 2.x."""
 from __future__ import annotations
 
 import json
@@ -13,7 +13,7 @@ from verify.result import CheckFailed
 
 _ITERATION = re.compile(r"Epoch \[\d+\]\[(\d+)/(\d+)\]")
 _KEPT = ("lr", "grad_norm", "time", "data_time", "memory", "epoch")
-# COCO's evaluation says mAP, LVIS's says AP
+# mAP in COCO's evaluation, AP in LVIS's
 _METRIC = re.compile(r"^bbox_m?AP$")
 
 
@@ -30,7 +30,7 @@ class TrainLog:
         return next((value for key, value in self.metrics.items() if _METRIC.match(key)), None)
 
     def complaints(self, iterations: int, *, evaluated: bool = True) -> list[str]:
-        """What is wrong with a training that should have run `iterations` iterations, and one evaluation where `evaluated`."""
+        """Problems of a training that should have run `iterations` iterations and, with `evaluated`, one evaluation."""
         wrong = []
         if len(self.losses) != iterations:
             wrong.append(f"the log holds {len(self.losses)} iterations, not {iterations}")
@@ -45,7 +45,7 @@ class TrainLog:
 
 
 def iterations(output: str) -> list[tuple[int, int]]:
-    """Each `(done, total)` that the terminal output of a training tells, in order."""
+    """Each `(done, total)` in the output of a training, in order."""
     return [(int(done), int(total)) for done, total in _ITERATION.findall(output)]
 
 
@@ -78,7 +78,7 @@ def _record(line: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
     except ValueError:
-        # a training that was ended while it wrote leaves half a line
+        # a training that was killed may leave half a line
         return {}
     return record if isinstance(record, dict) else {}
 

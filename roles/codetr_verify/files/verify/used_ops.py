@@ -1,4 +1,4 @@
-"""Which of mmcv's compiled ops a model and its config use, and with which settings."""
+"""Find which of mmcv's compiled ops a model and its config use, and with which settings."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ MASKS = {"output_size": (28, 28), "spatial_scale": 1.0, "sampling_ratio": 0, "po
 
 @dataclass(frozen=True)
 class Use:
-    """One op with the settings it is used with, as (name, value) pairs."""
+    """One op with its settings, as (name, value) pairs."""
 
     op: str
     settings: tuple[tuple[str, Any], ...] = field(default=())
@@ -29,7 +29,7 @@ class Use:
 
 
 def in_config(config: Any) -> list[Use]:
-    """Uses that a config tells: suppression of boxes and focal losses, and the types of its layers."""
+    """Uses found in a config: suppression of boxes, focal losses, and the types of layers."""
     uses = []
     for node in walk(config):
         kind = node.get("type")
@@ -40,14 +40,14 @@ def in_config(config: Any) -> list[Use]:
             uses.append(Use("sigmoid_focal_loss", _settings({"gamma": node.get("gamma", 2.0), "alpha": node.get("alpha", 0.25)})))
         elif kind == "MultiScaleDeformableAttention":
             uses.append(Use(CLASSES[kind]))
-        # masks of objects are cut to these sizes by RoIAlign, to train the mask heads on; no layer of the model shows it
+        # RoIAlign crops object masks to these sizes to train the mask heads; no layer of the model shows it
         sizes = (node.get("mask_size"), *(node.get("stage_sup_size") or ()))
         uses += [Use("roi_align", _settings(MASKS | {"output_size": (size, size)})) for size in sizes if isinstance(size, int)]
     return unique(uses)
 
 
 def in_modules(modules: Iterable[Any]) -> list[Use]:
-    """Uses that the layers of a built model tell; a layer of mmcv.ops that verify does not know keeps its class name as op."""
+    """Uses found in the layers of a built model; the op of an unknown layer of mmcv.ops is its class name."""
     uses = []
     for module in modules:
         kind = type(module)

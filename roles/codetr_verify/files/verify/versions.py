@@ -1,4 +1,4 @@
-"""Checks `versions` and `foreign`: what is imported here, which version it has, and where it comes from."""
+"""Checks `versions` and `foreign`: compare the imported packages' versions and locations with those expected."""
 from __future__ import annotations
 
 import importlib
@@ -17,15 +17,15 @@ from verify.result import CheckFailed
 IMPORTED = {"torch": "torch", "torchvision": "torchvision", "mmcv": "mmcv", "mmdet": "mmdet", "numpy": "numpy", "opencv": "cv2"}
 # a folder for each GPU that the driver's module has taken
 DRIVERS_GPUS = Path("/proc/driver/nvidia/gpus")
-# what the repository brings, and what another package of the same name would hide
+# packages of the repository, which another package of the same name would hide
 OF_THE_REPOSITORY = ("mmdet", "projects")
 
 
 def check_versions(options: Options, found: dict[str, str | None]) -> str:
-    """Import everything, fill `found` with versions, and compare with those expected.
+    """Import every package, fill `found` with versions, and compare them with those expected.
 
     Raises:
-        CheckFailed: something cannot be imported, has another version, or is not the repository's own.
+        CheckFailed: a package cannot be imported, has another version, or is not the repository's.
     """
     wrong = []
     outputs = []
@@ -51,10 +51,10 @@ def check_versions(options: Options, found: dict[str, str | None]) -> str:
 
 
 def check_foreign(options: Options) -> str:
-    """Look for packages that hide the repository's own, or that overwrite one another.
+    """Look for packages that hide the repository's, or that overwrite one another.
 
     Raises:
-        CheckFailed: names each of them and its place.
+        CheckFailed: names each of them and its location.
     """
     wrong = []
     names = [name for name in OF_THE_REPOSITORY if (options.repo / name).is_dir()]
@@ -80,7 +80,7 @@ def matches(expected: str, found: str) -> bool:
 
 
 def copies(name: str, paths: Iterable[str]) -> list[Path]:
-    """Every package or module `name` that lies in one of `paths`, in their order, each once."""
+    """Every package or module `name` in `paths`, in their order, each once."""
     places: list[Path] = []
     for path in paths:
         for candidate in (Path(path or ".") / name / "__init__.py", Path(path or ".") / f"{name}.py"):
@@ -90,7 +90,7 @@ def copies(name: str, paths: Iterable[str]) -> list[Path]:
 
 
 def inside(path: Path, folder: Path) -> bool:
-    """Whether `path` lies in `folder`, links followed."""
+    """Whether `path` is in `folder`, following links."""
     return path.resolve().is_relative_to(folder.resolve())
 
 
@@ -106,7 +106,7 @@ def _gpu() -> dict[str, str | None]:
 
 
 def _unseen(options: Options, found: dict[str, str | None]) -> list[str]:
-    """A sentence when the driver offers GPUs to a stack that is for GPUs, and torch sees none: it would train on the processor instead."""
+    """A sentence when torch sees none of the driver's GPUs in a stack for GPUs, and would silently train on the CPU."""
     offered = len(list(DRIVERS_GPUS.iterdir())) if DRIVERS_GPUS.is_dir() else 0
     if found["gpu"] or "cuda" not in options.expect or not offered or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return []
@@ -117,7 +117,7 @@ def _unseen(options: Options, found: dict[str, str | None]) -> list[str]:
         reason = "it gives no reason"
     except Exception as error:
         reason = _last_line(error)
-    return [f"torch finds no GPU, though the driver has {offered}: {reason}"]
+    return [f"torch finds no GPU, although the driver has {offered}: {reason}"]
 
 
 def _installed(distribution: str) -> str | None:
@@ -130,7 +130,7 @@ def _installed(distribution: str) -> str | None:
 def _compare(name: str, expected: str, found: dict[str, str | None]) -> str | None:
     version = found[name] if name in found else _installed(name)
     if version is None:
-        # one that could not be imported has its own complaint already
+        # a package that could not be imported is reported already
         return None if name in IMPORTED else f"{name} is not installed, expected {expected}"
     return None if matches(expected, version) else f"{name} is {version}, expected {expected}"
 

@@ -1,4 +1,4 @@
-"""What a training uses while it runs: GPUs as nvidia-smi tells, and memory of its processes. A thread that nothing waits long for."""
+"""Sample what a training uses while it runs: GPUs by nvidia-smi, and the memory of its processes."""
 from __future__ import annotations
 
 import shutil
@@ -18,7 +18,7 @@ QUERY = ["--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader
 
 @dataclass
 class Usage:
-    """Samples with their times (seconds, monotonic): per cent of use by GPU, or where none takes part the bytes that the processes hold."""
+    """Samples with their times (seconds, monotonic): use of each GPU in per cent, or the processes' memory in bytes without GPUs."""
 
     gpus: list[tuple[float, dict[int, float]]] = field(default_factory=list)
     memory: list[tuple[float, int]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Usage:
 
 
 def parse(output: str) -> dict[int, float]:
-    """Per cent of use by the GPU's number, from nvidia-smi's lines; a GPU that does not tell (a slice of one, say) is left out."""
+    """Use of each GPU in per cent, from nvidia-smi's lines; a GPU that does not report it (a MIG instance) is left out."""
     found = {}
     for line in output.splitlines():
         parts = [part.strip() for part in line.split(",")]
@@ -49,9 +49,9 @@ def watching(pid: int, gpus: str, usage: Usage) -> Iterator[None]:
     """Fill `usage` while the block runs.
 
     Args:
-        pid: the training's first process.
-        gpus: which GPUs nvidia-smi is asked about, as its --id takes them; empty for none.
-        usage: what is filled.
+        pid: the training's main process.
+        gpus: the GPUs to sample, in the format of nvidia-smi's --id; empty for none.
+        usage: where samples are added.
     """
     ended = threading.Event()
     if not gpus:
@@ -63,14 +63,14 @@ def watching(pid: int, gpus: str, usage: Usage) -> Iterator[None]:
         while not ended.is_set():
             begun = time.monotonic()
             if not gpus:
-                # a process that has just ended holds nothing
+                # a process that has just ended has none
                 if held := processes.memory(processes.family(pid)):
                     usage.memory.append((begun, held))
             elif usage.without is None:
                 _sample_gpus(gpus, usage)
             ended.wait(max(0.0, EVERY - (time.monotonic() - begun)))
 
-    # A daemon: a driver that hangs keeps nvidia-smi, and whoever waits for it, for ever.
+    # A daemon thread, because a driver that hangs blocks nvidia-smi for ever.
     thread = threading.Thread(target=sample, name="watch", daemon=True)
     thread.start()
     try:
@@ -81,7 +81,7 @@ def watching(pid: int, gpus: str, usage: Usage) -> Iterator[None]:
 
 
 def _sample_gpus(gpus: str, usage: Usage) -> None:
-    """One sample more, or the reason why there will be none."""
+    """Add a sample, or the reason why there are none."""
     try:
         done = subprocess.run(["nvidia-smi", f"--id={gpus}", *QUERY], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               errors="replace", timeout=ANSWER, check=False)
@@ -92,9 +92,9 @@ def _sample_gpus(gpus: str, usage: Usage) -> None:
         usage.without = f"nvidia-smi does not run: {error.strerror}"
         return
     if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
-        usage.without = f"nvidia-smi fails: {said[-1]}"
+        lines = (done.stdout + done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
+        usage.without = f"nvidia-smi fails: {lines[-1]}"
     elif use := parse(done.stdout):
         usage.gpus.append((time.monotonic(), use))
     else:
-        usage.without = "nvidia-smi does not tell how much this GPU is used"
+        usage.without = "nvidia-smi does not report the use of this GPU"
