@@ -1,4 +1,4 @@
-"""The packages by their own word: what imports, in which version, and that the compiled ops compute."""
+"""The packages themselves: what imports, in which version, and that the compiled ops compute."""
 
 from __future__ import annotations
 

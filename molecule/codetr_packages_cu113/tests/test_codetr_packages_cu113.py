@@ -1,4 +1,4 @@
-"""Stack cu113 by its own word: the guide's check lines, versions, requirements, and what is a stand-in."""
+"""Stack cu113 itself: the guide's check lines, versions, requirements, and what is a stand-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole site as its user finds it: everything below one prefix, each stage written down, and proof that it trains."""
+"""The whole site as its user finds it: everything below one prefix, a receipt of each stage, and proof that it trains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def result() -> dict[str, Any]:
     return dict(json.loads((REPORT / "verify.json").read_text()))
 
 
-def test_each_stage_is_written_down_and_none_is_half_done(host: Host) -> None:
+def test_each_stage_has_a_receipt_and_none_is_half_done(host: Host) -> None:
     assert host.file(f"{PREFIX}/receipts").listdir() == sorted([*(f"{stage}.json" for stage in STAGES), "sbom.cdx.json"])
     for stage in STAGES:
         assert json.loads(host.file(f"{PREFIX}/receipts/{stage}.json").content_string)["stage"] == stage

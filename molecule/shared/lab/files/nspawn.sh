@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs in a privileged container that holds the tree of a host in /tree: boots it, and again each time it reboots.
-# Name, address and name server are those of the container. What is not systemd-nspawn's own goes on in /tree over a reboot.
+# Name, address and name server are those of the container. Everything in /tree survives a reboot.
 cp /etc/hosts /etc/resolv.conf /tree/etc/
 hostname > /tree/etc/hostname
 
