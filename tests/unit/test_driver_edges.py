@@ -16,16 +16,18 @@ from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver imp
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
 from driverfacts import driver_plan, gpu_host, package
+from statefiles import state_file
 
 ROOT = Path(__file__).resolve().parents[2]
 NEXT = "6.1.0-57-cloud-amd64"
 BUSY = [{"pid": "4711", "command": "python3"}]
 BEFORE = "/opt/codetr/receipts/nvidia_driver.before"
+UNINSTALL = "/usr/bin/nvidia-uninstall"
 
 
 def ours(state: dict[str, Any]) -> dict[str, Any]:
     """The host, whose driver this role brought."""
-    state["receipts"]["nvidia_driver"] = {"remember": {"new": sorted(state["nvidia_driver"]["packages"])}}
+    state["receipts"]["nvidia_driver"] = {"remember": {"packages": sorted(state["nvidia_driver"]["packages"])}}
     return state
 
 
@@ -90,7 +92,7 @@ def test_a_repair_first_tries_the_versions_that_are_there():
         for name in ("nvidia-utils-470-server", "libnvidia-compute-470-server", "linux-modules-nvidia-470-server-5.15.0-1000-aws")
     }
     here["modules"] = {}
-    state["receipts"]["nvidia_driver"]["remember"]["new"] = list(here["packages"])
+    state["receipts"]["nvidia_driver"]["remember"]["packages"] = list(here["packages"])
     _, stage, problems = driver_plan(state)
     first, *rest = [each["packages"] for each in stage["params"]["choices"]]
     assert (stage["action"], problems) == ("repair", [])
@@ -177,11 +179,11 @@ def test_no_restart_under_work():
     assert "not restarted now, because a GPU is in use by python3 (process 4711)" in stage["waits"][1]
 
 
-@pytest.mark.parametrize("before", [None, {"installed": [], "runfile": False}])
-def test_a_driver_from_outside_does_not_become_ours_by_a_run_that_was_cut_short(before: dict[str, Any] | None):
+@pytest.mark.parametrize("before", [None, state_file()])
+def test_a_driver_from_outside_does_not_become_ours_by_a_run_that_was_cut_short(before: str | None):
     state = gpu_host(gpus=["T4"], driver=470, whose="outside")
     state["inprogress"]["nvidia_driver"] = "begun"
-    state["nvidia_driver"]["files"][BEFORE] = None if before is None else json.dumps(before)
+    state["nvidia_driver"]["files"][BEFORE] = before
     _, stage, problems = driver_plan(state)
     assert (stage["action"], problems) == ("keep", [])
 
@@ -191,9 +193,29 @@ def test_a_runfile_driver_is_ours_where_it_was_not_there_before(found: bool, min
     state = gpu_host(gpus=["T4"], driver=470, whose="runfile")
     state["nvidia_driver"]["loaded"] = None
     state["inprogress"]["nvidia_driver"] = "begun"
-    state["nvidia_driver"]["files"][BEFORE] = json.dumps({"installed": [], "runfile": found, "installer": True, "named": ["dkms"]})
+    state["nvidia_driver"]["files"][BEFORE] = state_file(files=[UNINSTALL] if found else [], requested=["dkms"], uninstall=[UNINSTALL])
     _, stage, _ = driver_plan(state)
     assert stage["params"]["ours"] is mine
+
+
+def test_a_driver_that_somebody_installed_after_a_run_was_cut_short_is_theirs():
+    state = gpu_host(gpus=["T4"], driver=470)
+    state["inprogress"]["nvidia_driver"] = "begun"
+    state["nvidia_driver"]["files"][BEFORE] = state_file(noted=["nvidia-driver-550"], requested=["nvidia-driver-550"])
+    _, stage, problems = driver_plan(state)
+    assert (stage["action"], problems) == ("keep", [])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 0}', '{"schema": 1, "before": {}, "note": {"packages": ["-y"]}}'])
+def test_a_state_file_that_cannot_be_read_is_a_problem_and_not_nothing(text: str):
+    state = gpu_host(gpus=["T4"], driver=470)
+    state["inprogress"]["nvidia_driver"] = "begun"
+    state["nvidia_driver"]["files"][BEFORE] = text
+    _, _, (problem,) = driver_plan(state)
+    assert problem["message"].startswith(f"{BEFORE} cannot be read: ") and "remove it" in problem["fix"]
+    # Without a marker it is of a run that had not begun.
+    state["inprogress"].clear()
+    assert driver_plan(state)[2] == []
 
 
 def test_a_packaged_driver_does_not_become_ours_by_a_run_that_wrote_nothing_down():
@@ -209,8 +231,7 @@ def test_a_packaged_driver_does_not_become_ours_by_a_run_that_wrote_nothing_down
 def test_a_run_that_was_cut_short_after_the_packages_only_ends(named: list[str] | None, action: str):
     state = gpu_host(gpus=["T4"], driver=470)
     state["inprogress"]["nvidia_driver"] = "begun"
-    before = {"installed": [], "runfile": False} if named is None else {"installed": [], "runfile": False, "named": named}
-    state["nvidia_driver"]["files"][BEFORE] = json.dumps(before)
+    state["nvidia_driver"]["files"][BEFORE] = state_file(noted=state["nvidia_driver"]["packages"], requested=named or [])
     _, stage, _ = driver_plan(state)
     assert (stage["action"], bool(stage["params"]["sets"])) == (action, action == "repair")
 
@@ -220,7 +241,7 @@ def test_holds_of_somebody_else_are_named_before_they_are_released():
     state["nvidia_driver"]["packages"]["nvidia-utils-390"]["hold"] = True
     _, stage, _ = driver_plan(state, nvidia_driver_replace=True)
     assert any("held on the host" in text and text.endswith(": nvidia-utils-390.") for text in stage["warnings"])
-    state["receipts"]["nvidia_driver"] = {"remember": {"new": [], "held": ["nvidia-utils-390"]}}
+    state["receipts"]["nvidia_driver"] = {"remember": {"packages": [], "held": ["nvidia-utils-390"]}}
     _, stage, _ = driver_plan(state, nvidia_driver_replace=True)
     assert not any("held on the host" in text for text in stage["warnings"])
 

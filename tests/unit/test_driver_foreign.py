@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import replayed
+from statefiles import state_file
 
 KERNEL = "5.15.0-153-generic"
 RECEIPTS = "/opt/codetr/receipts"
@@ -28,8 +29,8 @@ def planned(name: str, folder: Path, **changes: Any) -> tuple[dict[str, Any], di
     "files",
     [
         # An earlier run brought headers for another kernel; one that was cut short found the driver there.
-        {f"{RECEIPTS}/nvidia_driver.json": json.dumps({"remember": {"new": ["linux-headers-5.15.0-151-generic"]}})},
-        {f"{RECEIPTS}/nvidia_driver.inprogress": "{}", f"{RECEIPTS}/nvidia_driver.before": json.dumps({"installed": list(FOREIGN)})},
+        {f"{RECEIPTS}/nvidia_driver.json": json.dumps({"remember": {"packages": ["linux-headers-5.15.0-151-generic"]}})},
+        {f"{RECEIPTS}/nvidia_driver.inprogress": "{}", f"{RECEIPTS}/nvidia_driver.before": state_file(packages=FOREIGN)},
     ],
 )
 def test_headers_for_somebody_elses_driver_do_not_make_it_ours(files: dict[str, str], tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_headers_for_somebody_elses_driver_do_not_make_it_ours(files: dict[str, 
 
 
 def test_what_a_run_of_ours_brought_is_repaired_as_ours(tmp_path: Path) -> None:
-    files = {f"{RECEIPTS}/nvidia_driver.json": json.dumps({"remember": {"new": list(FOREIGN)}})}
+    files = {f"{RECEIPTS}/nvidia_driver.json": json.dumps({"remember": {"packages": list(FOREIGN)}})}
     _, stage = planned("new-kernel-without-headers", tmp_path, files=files)
     assert stage["action"] == "repair"
     # What is there and works stays of the version that it is.

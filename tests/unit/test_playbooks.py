@@ -167,17 +167,17 @@ def test_the_string_false_is_no(bench: Bench, anywhere: list[str], words: str, p
     assert not (bench.folder / "prefix").exists()
 
 
-PAPERS = [("nvidia_driver", "receipts/nvidia_driver.json"), ("cuda_toolkit", "cuda-toolkit.before.json")]
+STATE_FILES = [("nvidia_driver", "receipts/nvidia_driver.json"), ("cuda_toolkit", "receipts/cuda_toolkit.before")]
 
 
-@pytest.mark.parametrize(("role", "paper"), PAPERS)
-def test_what_is_there_and_cannot_be_read_is_not_taken_for_nothing(role: str, paper: str, bench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "ours" / paper).mkdir(parents=True)
+@pytest.mark.parametrize(("role", "file"), STATE_FILES)
+def test_what_is_there_and_cannot_be_read_is_not_taken_for_nothing(role: str, file: str, bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "ours" / file).mkdir(parents=True)
     take_back = {"name": f"codetr.provision.{role}", "tasks_from": "remove.yml"}
     task = {"ansible.builtin.include_role": take_back, "vars": {f"__{role}_ours": str(tmp_path / "ours")}}
     here = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": {"ansible_python_interpreter": sys.executable}}
     playbook = tmp_path / "play.yml"
     playbook.write_text(json.dumps([here | {"tasks": [task]}]))
     done = bench.run(playbook, inventory="localhost,")
-    assert done.returncode == 2 and "must be a file" in done.stdout + done.stderr
-    assert "Know what there is to take back" not in done.stdout
+    assert done.returncode == 2 and f"{file} cannot be read: it is no plain file" in done.stdout + done.stderr
+    assert done.stdout.count("TASK [") == 1

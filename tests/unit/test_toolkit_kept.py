@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils import planner
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
@@ -13,6 +11,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.version import mi
 from hostfacts import bare, known, plan, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statefiles import state_file
 from toolkitfacts import PATH, REAL, UBUNTU20, confirmed, entry, mark, problem, stage, state_of
 
 
@@ -77,11 +76,11 @@ def test_what_apt_began_apt_completes():
 def test_the_default_link_is_put_back_after_the_installer_has_moved_it(link):
     made = stage(changes={"cuda_toolkit__default": link})
     assert made["params"]["link"] == {"path": "/usr/local/cuda", "target": (link or {}).get("target"), "set": True}
-    assert "default" not in made["remember"]
+    assert made["remember"]["links"] == {}
 
 
 def test_a_run_cut_short_remembers_where_the_link_pointed():
-    before = {"default": "/usr/local/cuda-12.4", "ldconf": ["/etc/ld.so.conf.d/cuda-12-4.conf"]}
+    before = state_file(files=["/etc/ld.so.conf.d/cuda-12-4.conf"], links={"/usr/local/cuda": "/usr/local/cuda-12.4"})
     changes = {
         "inprogress": {"cuda_toolkit": {}},
         "cuda_toolkit__before": before,
@@ -93,27 +92,27 @@ def test_a_run_cut_short_remembers_where_the_link_pointed():
         assert made["action"] == "repair"
         assert made["params"]["link"] == {"path": "/usr/local/cuda", "target": "/usr/local/cuda-12.4", "set": True}
         assert made["params"]["stray"] == ["/etc/ld.so.conf.d/cuda-11-4.conf"]
-        noted = json.loads(made["params"]["before"]["text"])
-        assert {**noted, **before} == noted
+        noted = made["params"]["before"]
+        assert noted["links"] == {"/usr/local/cuda": "/usr/local/cuda-12.4"}
+        assert noted["watch"] == ["/etc/ld.so.conf.d/cuda-*.conf"]
         # Enough to take back what has no receipt yet.
-        assert noted["stray"] == made["params"]["stray"]
+        assert noted["leftovers"] == [*made["params"]["stray"], *(run["installer"] for run in made["params"]["runfiles"])]
         assert "/opt/codetr/cuda-11.4.env" in noted["files"]
-        assert noted["installers"] == [run["installer"] for run in made["params"]["runfiles"]]
     # What was written down by an older run, which has ended, says nothing of this one.
     made = stage(changes={"cuda_toolkit__before": before})
     assert made["params"]["link"]["target"] is None
-    assert json.loads(made["params"]["before"]["text"])["default"] is None
+    assert made["params"]["before"]["links"] == {"/usr/local/cuda": None}
 
 
 def test_a_link_that_somebody_moved_after_a_run_was_cut_short_is_theirs():
     changes = {
         "inprogress": {"cuda_toolkit": {}},
-        "cuda_toolkit__before": {"default": "/usr/local/cuda-12.2", "ldconf": []},
+        "cuda_toolkit__before": state_file(links={"/usr/local/cuda": "/usr/local/cuda-12.2"}),
         "cuda_toolkit__default": {"type": "link", "target": "/usr/local/cuda-12.6"},
     }
     made = stage([entry(marker=mark("begun"))], changes)
     assert made["params"]["link"]["target"] == "/usr/local/cuda-12.6"
-    assert json.loads(made["params"]["before"]["text"])["default"] == "/usr/local/cuda-12.6"
+    assert made["params"]["before"]["links"] == {"/usr/local/cuda": "/usr/local/cuda-12.6"}
 
 
 def test_a_toolkit_below_another_prefix_is_not_forgotten():
@@ -128,7 +127,7 @@ def test_a_default_that_is_asked_for_and_taken_back():
     state = state_of(config=config, cuda_toolkit__default={"type": "link", "target": "cuda-12.4"})
     made = plan(state, config)["stages"]["cuda_toolkit"]
     assert made["params"]["link"]["target"] == "/usr/local/cuda-11.8"
-    assert made["remember"]["default"] == {"set": "/usr/local/cuda-11.8", "before": "cuda-12.4"}
+    assert made["remember"]["links"] == {"/usr/local/cuda": {"after": "/usr/local/cuda-11.8", "before": "cuda-12.4"}}
     state = confirmed(made, state)
     assert plan(state, config)["stages"]["cuda_toolkit"]["action"] == "keep"
     assert plan(state, config)["stages"]["cuda_toolkit"]["remember"] == made["remember"]

@@ -86,7 +86,7 @@ def test_links_files_and_compiler(tree: Tree):
     assert state["env"] == {"/opt/codetr/cuda-11.4.env": "x"}
     assert state["files"] == {toolkit_texts.PROFILE: None}
     assert state["ldconf"] == ["/etc/ld.so.conf.d/cuda-11-4.conf"]
-    assert state["before"] == {"default": None, "ldconf": []}
+    assert state["before"] == '{"default": null, "ldconf": []}'
     assert state["gcc"] == "12.2.0"
     tree.commands[json.dumps(["g++", "-dumpfullversion"])] = {"rc": 0, "out": "10.2.1\n", "err": ""}
     assert toolkit.compiler(tree.host) == "10.2.1"

@@ -108,5 +108,5 @@ def test_a_finished_run_leaves_no_installer_and_no_mark(host: Host) -> None:
 
 def test_wrong_bytes_and_wrong_keys_are_nowhere(host: Host) -> None:
     # Only what says how far the run came.
-    assert host.check_output("find /opt/wrong -type f ! -name '*.inprogress' ! -name '*.progress' ! -name '*.before.json'") == ""
+    assert host.check_output("find /opt/wrong -type f ! -name '*.inprogress' ! -name '*.progress' ! -name '*.before'") == ""
     assert not host.file("/usr/local/cuda-12.5").exists

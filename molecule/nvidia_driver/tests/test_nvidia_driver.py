@@ -72,6 +72,6 @@ def test_nothing_failed_on_the_host(host: Host) -> None:
 def test_the_receipt_names_what_was_new(host: Host) -> None:
     receipt = json.loads(host.file("/opt/codetr/receipts/nvidia_driver.json").content_string)
     assert receipt["stand_in"] is False
-    assert {"nvidia-tesla-470-smi", "gcc-12", "linux-headers-amd64"} <= set(receipt["remember"]["new"])
-    assert "ca-certificates" not in receipt["remember"]["new"]
+    assert {"nvidia-tesla-470-smi", "gcc-12", "linux-headers-amd64"} <= set(receipt["remember"]["packages"])
+    assert "ca-certificates" not in receipt["remember"]["packages"]
     assert host.file("/opt/codetr/receipts").listdir() == ["nvidia_driver.json"]

@@ -45,7 +45,7 @@ def test_nothing_is_left_of_the_installer_nor_of_the_one_that_was_cut_short(host
 def test_the_receipt_says_that_it_stands_in_and_what_was_new(host: Host) -> None:
     receipt = json.loads(host.file("/opt/codetr/receipts/nvidia_driver.json").content_string)
     assert receipt["stand_in"] is True
-    assert receipt["remember"]["runfile"] is True
+    assert receipt["remember"]["uninstall"] == ["/usr/bin/nvidia-uninstall"]
     # By the run that was cut short, too.
-    assert {"dkms", "gcc"} <= set(receipt["remember"]["new"])
-    assert "kmod" not in receipt["remember"]["new"]
+    assert {"dkms", "gcc"} <= set(receipt["remember"]["packages"])
+    assert "kmod" not in receipt["remember"]["packages"]

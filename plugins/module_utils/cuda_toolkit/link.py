@@ -22,7 +22,7 @@ class Link:
         requested: what the option names, or None.
         free: false where the place is no link but somebody's own folder.
         was: what it pointed to when the host was found.
-        remember: ``{"set", "before"}`` for the receipt, or None where the link is not ours.
+        remember: ``{"before", "after"}`` for the receipt, or None where the link is not ours.
     """
 
     target: str | None
@@ -52,9 +52,9 @@ def decide(
     now = here["default"]
     free = now is None or now["type"] == "link"
     current = now["target"] if now and now["type"] == "link" else None
-    earlier = memory.get("default")
+    earlier = memory.get("links", {}).get(DEFAULT)
     # Somebody who moved the link after us is the one that it belongs to.
-    mine = bool(earlier and same(current, earlier["set"]))
+    mine = bool(earlier and same(current, earlier["after"]))
     found = before["default"]
     if not option:
         target = earlier["before"] if mine and earlier else found
@@ -75,7 +75,8 @@ def decide(
         )
     if path is None or not free:
         return Link(current, False, path, free, found, earlier if mine else None)
-    return Link(path, not same(path, current), path, free, found, {"set": path, "before": earlier["before"] if mine and earlier else found})
+    first = earlier["before"] if mine and earlier else found
+    return Link(path, not same(path, current), path, free, found, {"after": path, "before": first})
 
 
 def same(one: str | None, other: str | None) -> bool:

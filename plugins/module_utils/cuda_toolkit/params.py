@@ -41,11 +41,13 @@ class TextFile(TypedDict):
     ours: bool
 
 
-class Snapshot(TypedDict):
-    """The file that says how the host was before the stage began."""
+class Before(TypedDict):
+    """What the snapshot before the stage looks at, and which of our files and leftovers are about to come."""
 
-    path: str
-    text: str
+    links: dict[str, str | None]
+    watch: list[str]
+    files: list[str]
+    leftovers: list[str]
 
 
 class Check(TypedDict):
@@ -67,4 +69,4 @@ class Params(TypedDict):
     stray: list[str]
     ldconfig: bool
     checks: list[Check]
-    before: Snapshot
+    before: Before

@@ -9,10 +9,13 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit_probe
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.params import Params, Runfile, TextFile
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import records as snapshot
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
@@ -49,8 +52,8 @@ def prefix_of(config: dict[str, Any]) -> str:
 
 
 def before_of(ctx: Context) -> str:
-    """The file that says, while the stage is at work, how the host was found: an installer changes it on its own."""
-    return f"{ctx.prefix}/cuda-toolkit.before.json"
+    """The state file that says, while the stage is at work, how the host was before: an installer changes it on its own."""
+    return statefile.state_path(f"{ctx.prefix}/receipts", "cuda_toolkit")
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         stage.problem(f"cuda_toolkit_tmpdir {tmpdir_of(config, ctx)} is no folder.", "Make it, or name one that is there.")
     _check_packaged(stage, here, runs)
     found = {"default": (here["default"] or {}).get("target"), "ldconf": here["ldconf"]}
-    before = dict(here["before"] if half and here["before"] else found)
+    before = _before(stage, ctx, here, found) if half else dict(found)
     if found["default"] is not None and not _leads_to_ours(here, found["default"], [one.path for one in decisions]):
         # Whoever moved the link since a run was cut short is the one that it belongs to.
         before["default"] = found["default"]
@@ -108,7 +111,12 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "stray": stray,
         "ldconfig": bool(runs) or toolkit_texts.LDCONF in [*gone, *(entry["path"] for entry in files)] or bool(half and stray),
         "checks": [{"nvcc": f"{one.path}/bin/nvcc", "minor": one.item.minor} for one in decisions],
-        "before": {"path": before_of(ctx), "text": _noted(before, stage.remember["files"], stray, runfiles)},
+        "before": {
+            "links": {toolkit_link.DEFAULT: before["default"]},
+            "watch": [toolkit_probe.LD_FILES],
+            "files": stage.remember["files"],
+            "leftovers": [*stray, *(run["installer"] for run in runfiles)],
+        },
     }
     stage.params = dict(params)
     stage.needs = [{"url": url, "why": f"the CUDA {one.item.version} toolkit"} for one in runs for url in (one.item.record or {})["urls"]]
@@ -131,10 +139,14 @@ def _leads_to_ours(here: dict[str, Any], target: str, planned: list[str]) -> boo
     return any(toolkit_link.same(target, path) for path in [*marked, *planned])
 
 
-def _noted(before: dict[str, Any], files: list[str], stray: list[str], runfiles: list[Runfile]) -> str:
-    """How the host was found, with what removal must know of a run that is cut short; what an earlier one noted stays."""
-    fresh = {"files": files, "stray": stray, "installers": [run["installer"] for run in runfiles]}
-    return json.dumps({**before, **{key: sorted({*before.get(key, []), *value}) for key, value in fresh.items()}}, sort_keys=True) + "\n"
+def _before(stage: Stage, ctx: Context, here: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """How the host was before a run that was cut short; as it is, where that run had not written it down."""
+    try:
+        state = statefile.parse(here["before"], before_of(ctx))
+    except snapshot.StateError as error:
+        stage.problem(*error.args[0].split(". ", 1))
+        state = None
+    return {"default": state.before.links.get(toolkit_link.DEFAULT), "ldconf": sorted(state.before.files)} if state else dict(found)
 
 
 def _decide(stage: Stage, here: dict[str, Any], config: dict[str, Any], memory: dict[str, Any], item: Wanted) -> Decision:
@@ -261,10 +273,6 @@ def _room(config: dict[str, Any], ctx: Context, runs: list[Decision], packages: 
     return disk
 
 
-def _packages_of(memory: dict[str, Any]) -> dict[str, list[str]]:
-    return {name: sorted(memory.get(name, [])) for name in ("packages", "named")}
-
-
 def _remember(
     here: dict[str, Any],
     memory: dict[str, Any],
@@ -297,5 +305,5 @@ def _remember(
     if decisions:
         files |= {toolkit_texts.PROFILE} if config["cuda_toolkit_path"] else set()
         files |= {toolkit_texts.LDCONF} if config["cuda_toolkit_ldconfig"] else set()
-    remembered: dict[str, Any] = {"toolkits": toolkits, "files": sorted(files), **_packages_of(memory)}
-    return {**remembered, **({"default": link.remember} if link.remember else {})}
+    links = {toolkit_link.DEFAULT: link.remember} if link.remember else {}
+    return {**snapshot.as_dict(snapshot.changes_from(memory)), "toolkits": toolkits, "files": sorted(files), "links": links}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.gpu import table 
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import package_sets, present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.files import snapshot_of
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import State, StateError
 from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stacks
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
 
@@ -37,7 +38,8 @@ class Facts:
         ours: whether this role installed the present driver.
         live: whether driver and GPUs meet here: there is a GPU, and the system's own kernel runs.
         interrupted: whether an earlier run of this stage did not end.
-        snapshot: how that run found the host and what it asked for.
+        unfinished: how the host was before that run and what it noted, None where it noted nothing.
+        unreadable: why that cannot be read, empty where it can.
         remembered: what the receipt of an earlier run remembers.
         stand_in: whether that run used a stand-in.
         requested: the branch that ``nvidia_driver_branch`` names, None for auto.
@@ -62,7 +64,8 @@ class Facts:
     ours: bool
     live: bool
     interrupted: bool
-    snapshot: dict[str, Any]
+    unfinished: State | None
+    unreadable: str
     remembered: dict[str, Any]
     stand_in: bool
     requested: int | None
@@ -101,9 +104,9 @@ def gather(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Facts
     receipt = state["receipts"].get("nvidia_driver") or {}
     remembered = receipt.get("remember") or {}
     interrupted = state["inprogress"].get("nvidia_driver") is not None
-    snapshot = json.loads(probed["files"].get(snapshot_of(ctx)) or "{}")
+    unfinished, unreadable = _unfinished(probed, snapshot_of(ctx)) if interrupted else (None, "")
     live = bool(ctx.gpus) and probed["kernels"]["ours"]
-    ours = _installed_by_us(probed, remembered, snapshot if interrupted else {})
+    ours = _installed_by_us(probed, remembered, unfinished)
     libraries = driver if live and driver and not ours and present.libraries_only(probed, driver) else None
     branch = config["nvidia_driver_branch"]
     return Facts(
@@ -124,7 +127,8 @@ def gather(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Facts
         ours=ours,
         live=live,
         interrupted=interrupted,
-        snapshot=snapshot,
+        unfinished=unfinished,
+        unreadable=unreadable,
         remembered=remembered,
         stand_in=bool(receipt.get("stand_in")),
         requested=None if branch == "auto" else int(branch),
@@ -133,14 +137,25 @@ def gather(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Facts
     )
 
 
-def _installed_by_us(probed: dict[str, Any], remembered: dict[str, Any], snapshot: dict[str, Any]) -> bool:
+def _installed_by_us(probed: dict[str, Any], remembered: dict[str, Any], unfinished: State | None) -> bool:
     """Whether this role installed the driver; headers that it added for another driver do not count.
 
     Args:
-        snapshot: of a run that has not ended, else empty.
+        unfinished: the state file of a run that has not ended.
     """
     installed = set(present.core(probed))
-    if remembered.get("runfile") or installed & set(remembered.get("new", [])):
+    if remembered.get("uninstall") or installed & set(remembered.get("packages", [])):
         return True
-    added = installed - set(snapshot.get("installed", installed))
-    return bool(added) or bool(snapshot.get("installer") and not snapshot["runfile"] and probed["runfile"])
+    if unfinished is None:
+        return False
+    # Such a run brought what it noted, unless that was there before it.
+    before, note = unfinished.before, unfinished.note
+    return bool(installed & (note.packages - before.packages)) or bool(probed["runfile"] and note.uninstall - before.files)
+
+
+def _unfinished(probed: dict[str, Any], path: str) -> tuple[State | None, str]:
+    """The state file of a run that has not ended, or why it cannot be read."""
+    try:
+        return statefile.parse(probed["files"].get(path), path), ""
+    except StateError as error:
+        return None, str(error)

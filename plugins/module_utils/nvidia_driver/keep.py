@@ -47,8 +47,11 @@ def _repair(facts: Facts, decision: Decision, reason: str, branch: int) -> Decis
 
 def _all_installed(facts: Facts) -> bool:
     """Whether an interrupted installation had installed all it asked for; then the driver is not touched again."""
-    asked = facts.snapshot.get("named")
-    return asked is not None and all(name in facts.probed["packages"] for name in asked if re.match(r"(?:lib)?nvidia|cuda", name))
+    if facts.unfinished is None:
+        return False
+    note = facts.unfinished.note
+    asked = [name for name in note.requested if re.match(r"(?:lib)?nvidia|cuda", name)]
+    return bool(asked or note.uninstall) and all(name in facts.probed["packages"] for name in asked)
 
 
 def _without_library(facts: Facts, driver: Present, decision: Decision) -> Decision:

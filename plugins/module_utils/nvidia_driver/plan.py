@@ -30,7 +30,10 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     """Gather the facts, decide, and render the decision; every reason against it is a problem before the host is touched."""
     facts = gather(state, config, ctx)
-    return render(decide(facts), facts, state, config, ctx)
+    decision = decide(facts)
+    if facts.unreadable:
+        decision = decision.refuse(*facts.unreadable.split(". ", 1))
+    return render(decision, facts, state, config, ctx)
 
 
 def version_after(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Context) -> str:

@@ -1,0 +1,126 @@
+"""Remove packages with apt, by name and nothing else: what apt would take along, or bring in their place, is asked first."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Callable, Collection, Dict, List, Tuple
+
+from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+
+LOCK_SECONDS = 600
+# Numbered files are changes that dpkg has not merged into its status file.
+JOURNAL = "/var/lib/dpkg/updates"
+# Somebody may have switched on that apt removes what it takes for unused; a purge here removes what it names.
+OPTIONS = ["-y", "-o", "DPkg::Lock::Timeout=600", "-o", "APT::Get::AutomaticRemove=false", "--allow-change-held-packages"]
+# rc, standard output and error of a command in plain English.
+Run = Callable[[List[str]], Tuple[int, str, str]]
+Fields = Dict[str, Dict[str, str]]
+
+
+class AptFailed(Exception):
+    """apt or dpkg did not do it; the text is a sentence."""
+
+
+def removable(run: Run, wanted: Collection[str], known: Fields) -> tuple[list[str], dict[str, list[str]]]:
+    """Divide packages into those that can go without touching any other, and those that cannot, with the packages that need them.
+
+    Raises:
+        AptFailed: a package that no system is without is among them, or apt cannot tell.
+    """
+    names = sorted(wanted)
+    essential = [name for name in names if "yes" in (known.get(name, {}).get("Essential"), known.get(name, {}).get("Protected"))]
+    if essential:
+        raise AptFailed(
+            f"By the state files, the stage brought packages that no system is without ({', '.join(essential[:5])}). That cannot be, and "
+            "no package was removed. Remove the stage's packages by hand, and then its receipt."
+        )
+    if not _touched(run, names, names):
+        return names, {}
+    kept = {name: others for name in names for others in [_touched(run, [name], names)] if others}
+    return [name for name in names if name not in kept], kept
+
+
+def _touched(run: Run, names: list[str], ours: Collection[str]) -> list[str]:
+    """The other packages that apt would remove, or install in their place, together with these."""
+    if not names:
+        return []
+    out = _apt(run, ["-s", "purge", *names], "apt-get cannot tell what would be removed")
+    return sorted({name.partition(":")[0] for name in re.findall(r"^(?:Remv|Purg|Inst) (\S+)", out, re.M)} - set(ours))
+
+
+def interrupted(host: Host) -> bool:
+    """Whether dpkg was killed at work, so that apt refuses to do anything."""
+    torn = any(" reinstreq " in fields.get("Status", "") for fields in dpkg.paragraphs(host).values())
+    return torn or any(name.isdigit() for name in host.listdir(JOURNAL))
+
+
+def mend(run: Run, ours: Collection[str]) -> None:
+    """Bring dpkg to where apt can work again after it was killed, if all half-done packages are ours.
+
+    Raises:
+        AptFailed: some are not.
+    """
+    # Unlike the status file, this counts what the journal says.
+    rows = [line.split("\t") for line in run(["dpkg-query", "-W", "-f", "${Package}\t${Status}\n"])[1].splitlines() if "\t" in line]
+    broken = {name: status for name, status in rows if status.split()[-1:] not in (["installed"], ["config-files"], ["not-installed"])}
+    foreign = sorted(set(broken) - set(ours))
+    if foreign:
+        raise AptFailed(
+            f"dpkg was interrupted, and packages that are not of this stage are half done: {', '.join(foreign[:5])}. "
+            "Run `sudo dpkg --configure -a` and `sudo apt-get -f install` on the host, then run again."
+        )
+    # What is half unpacked can be neither configured nor removed without this.
+    torn = sorted(name for name, status in broken.items() if " reinstreq " in status)
+    if torn:
+        run(["dpkg", "--force-remove-reinstreq", "--purge", *torn])
+    # A module of ours that does not compile stays unconfigured; dpkg's journal is merged all the same.
+    run(["dpkg", "--configure", "-a"])
+
+
+def purge(run: Run, names: list[str], keep_configuration: Collection[str]) -> None:
+    """Remove packages, with their configuration but for those whose configuration was there before.
+
+    Raises:
+        AptFailed: apt could not.
+    """
+    for verb, each in (("purge", [name for name in names if name not in keep_configuration]), ("remove", sorted(keep_configuration))):
+        if not each:
+            continue
+        try:
+            _apt(run, [verb, *each], f"apt-get could not {verb} the packages")
+        except AptFailed:
+            # A script of one package may fail the first time only; what it left half done is finished before the second.
+            run(["dpkg", "--configure", "-a"])
+            _apt(run, [verb, *each], f"apt-get could not {verb} the packages")
+
+
+def mark(run: Run, verb: str, names: Collection[str]) -> None:
+    """Change marks: ``auto``, ``hold`` or ``unhold``.
+
+    Raises:
+        AptFailed: apt-mark could not.
+    """
+    if names:
+        rc, out, err = run(["apt-mark", verb, *sorted(names)])
+        if rc != 0:
+            raise AptFailed(f"apt-mark {verb} could not change the marks of {', '.join(sorted(names))}: {(err or out).strip()[-800:]}")
+
+
+def simulated(run: Run, names: list[str]) -> list[str]:
+    """The packages that apt would install for these; empty where it cannot tell, as before its first lists."""
+    rc, out, _ = run(["apt-get", "-s", "--no-install-recommends", *OPTIONS, "install", *names]) if names else (0, "", "")
+    return sorted({name.partition(":")[0] for name in re.findall(r"^Inst (\S+)", out, re.M)}) if rc == 0 else []
+
+
+def _apt(run: Run, arguments: list[str], what: str) -> str:
+    until = time.monotonic() + LOCK_SECONDS
+    rc, out, err = run(["apt-get", *OPTIONS, *arguments])
+    # Of an upgrade that runs by itself, apt waits for dpkg's lock, and not for the one of its downloads.
+    while rc != 0 and "Could not get lock" in (err or "") and time.monotonic() < until:
+        time.sleep(5)
+        rc, out, err = run(["apt-get", *OPTIONS, *arguments])
+    if rc != 0:
+        raise AptFailed(f"{what}: {(err or out).strip()[-800:]}")
+    return out
