@@ -1,4 +1,4 @@
-"""The modules that ask apt, with recorded answers in apt's place: which set of packages is taken, and what removal does not touch."""
+"""The modules that ask apt, with recorded answers in apt's place: which set of packages is taken."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
-from ansible_collections.codetr.provision.plugins.modules import (
-    codetr_apt_choose,
-    codetr_apt_restore,
-)
+from ansible_collections.codetr.provision.plugins.modules import codetr_apt_choose
 
 REPLACEABLE = "(lib)?nvidia-.*"
 SET = {"packages": ["nvidia-dkms-470-server", "nvidia-utils-470-server"], "lead": "nvidia-utils-470-server", "branch": "470", "suite": ""}
@@ -75,20 +72,6 @@ def test_a_set_that_is_to_leave_the_driver_as_it_is(monkeypatch: pytest.MonkeyPa
 def test_held_packages_that_are_the_drivers_own_or_stay_are_no_reason(monkeypatch: pytest.MonkeyPatch):
     apt = Apt(monkeypatch, NEW + UTILS, held="nvidia-utils-470-server\nlinux-image-generic\n")
     assert "why" not in apt.evaluate()
-
-
-def test_removal_refuses_a_record_that_cannot_be_true(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dpkg, "paragraphs", lambda host: {"dpkg": {"Essential": "yes"}, "gcc-12-base": {}})
-    codetr_apt_restore._refuse_essential(None, ["gcc-12-base"])
-
-    class Module:
-        """Only what is called."""
-
-        def fail_json(self, msg: str) -> None:
-            raise SystemExit(msg)
-
-    with pytest.raises(SystemExit, match=r"no system is without \(dpkg\)\. That cannot be, and no package was removed"):
-        codetr_apt_restore._refuse_essential(Module(), ["dpkg", "gcc-12-base"])
 
 
 def test_essential_is_read_from_dpkgs_status():

@@ -180,4 +180,4 @@ def test_what_is_there_and_cannot_be_read_is_not_taken_for_nothing(role: str, fi
     playbook.write_text(json.dumps([here | {"tasks": [task]}]))
     done = bench.run(playbook, inventory="localhost,")
     assert done.returncode == 2 and f"{file} cannot be read: it is no plain file" in done.stdout + done.stderr
-    assert done.stdout.count("TASK [") == 1
+    assert done.stdout.count(f"TASK [codetr.provision.{role} : ") == 1

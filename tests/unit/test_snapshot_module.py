@@ -14,7 +14,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records 
 from ansible_collections.codetr.provision.plugins.modules import codetr_receipt, codetr_snapshot
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
-NO_VERBS = ["The", "There", "It", "They", "That", "This", "Nobody", "Neither", "Nor", "What", "Whoever", "Each", "Our", "Look", "Know", "Have"]
+NO_VERBS = ["The", "There", "It", "They", "That", "This", "Nobody", "Neither", "Nor", "What", "Whoever", "Each", "Our", "Look"]
 HOLD = "/etc/apt/apt.conf.d/52codetr-provision-nvidia"
 
 
