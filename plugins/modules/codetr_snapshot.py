@@ -172,7 +172,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records 
 )
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.take import take
 
-TOLD = ("auto", "held", "files", "shared", "changed_sources", "kernels", "uninstall", "keep_configuration")
+TOLD = ("auto", "held", "files", "shared", "foreign_sources", "kernels", "uninstall", "keep_configuration")
 LISTS = ("packages", "requested", "held", "files", "leftovers", "uninstall", "watch", "allowed", "own")
 DICTS = ("sources", "links", "earlier")
 

@@ -10,8 +10,9 @@ import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_bytes, replace_text
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-# These rename what is not a file's text: a download that is whole, an extracted folder, a picture that another Python saves.
-OTHER_RENAMES = {"fetch/part.py", "archive/extract.py", "datasets/place.py", "datasets/decode_child.py"}
+# These rename what is not a file's text: a download that is whole, an extracted folder, a picture that another Python saves,
+# a link.
+OTHER_RENAMES = {"fetch/part.py", "archive/extract.py", "datasets/place.py", "datasets/decode_child.py", "snapshot/restore.py"}
 
 
 def names(folder: Path) -> list[str]:

@@ -165,9 +165,9 @@ def test_a_source_goes_back_with_its_mode_unless_somebody_changed_it():
         assert restored(after, **given).sources == {LIST: Source(MAIN, "0640")}
         theirs = replace(after, sources={LIST: Source(CONTRIB + "deb http://example.org ./\n")})
         plan = restored(theirs, **given)
-        assert (plan.sources, plan.changed_sources) == ({}, names(LIST))
+        assert (plan.sources, plan.foreign_sources) == ({}, names(LIST))
         # Noted and not yet written, or put back by hand, there is nothing to do or to say.
-        assert (restored(before, **given).sources, restored(before, **given).changed_sources) == ({}, names())
+        assert (restored(before, **given).sources, restored(before, **given).foreign_sources) == ({}, names())
         assert restored(replace(after, sources={}), **given).sources == {}
 
 

@@ -127,10 +127,10 @@ def test_other_stages_and_what_they_use(folder: str):
 def test_writing_goes_through_no_link(folder: str, tmp_path: Path):
     other = tmp_path / "other"
     other.write_text("mine")
-    (tmp_path / "x.json.part").symlink_to(other)
+    (tmp_path / "x.json.new").symlink_to(other)
     statefile.write(f"{folder}/x.json", {"a": 1})
     assert (other.read_text(), json.loads((tmp_path / "x.json").read_text())) == ("mine", {"a": 1})
-    assert not (tmp_path / "x.json.part").exists()
+    assert not (tmp_path / "x.json.new").exists()
 
 
 def test_missing_folders_are_made(tmp_path: Path):

@@ -28,7 +28,7 @@ class Restore:
         files: to remove.
         shared: our files that another stage still uses.
         sources: apt source files to write back; None removes the file.
-        changed_sources: those that somebody changed since, which stay.
+        foreign_sources: those that somebody changed since, which stay.
         kernels: folders in /lib/modules to remove, ``indexes`` those to take the index from.
         uninstall: programs that take an installer's work back.
         links: targets that links get; None for no link.
@@ -42,7 +42,7 @@ class Restore:
     files: frozenset[str] = frozenset()
     shared: frozenset[str] = frozenset()
     sources: Mapping[str, Source | None] = field(default_factory=dict)
-    changed_sources: frozenset[str] = frozenset()
+    foreign_sources: frozenset[str] = frozenset()
     kernels: frozenset[str] = frozenset()
     indexes: frozenset[str] = frozenset()
     uninstall: frozenset[str] = frozenset()
@@ -149,7 +149,7 @@ def restorable(
         files=files - frozenset(others),
         shared=files & frozenset(others),
         sources={path: found.sources[path].before for path in unchanged if found.sources[path].before != now.sources[path]},
-        changed_sources=frozenset(
+        foreign_sources=frozenset(
             path for path in found.sources if path in now.sources and path not in unchanged and _differs(found, now, path)
         ),
         kernels=found.kernels & now.kernels,

@@ -8,6 +8,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt
@@ -82,18 +83,8 @@ def _restore_source(path: str, source: Source | None) -> bool:
     # Through a link, the file that it leads to was edited.
     path = os.path.realpath(path)
     seen = os.stat(path)
-    part = f"{path}.codetr-part"
-    if os.path.lexists(part):
-        os.unlink(part)
     # Nobody but root and its group ever had a reason to write here.
-    mode = int(source.mode, 8) & 0o775
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8", newline="") as handle:
-        handle.write(source.text)
-        os.fchown(handle.fileno(), seen.st_uid, seen.st_gid)
-        os.fchmod(handle.fileno(), mode)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(part, path)
+    replace_text(path, [source.text], int(source.mode, 8) & 0o775, (seen.st_uid, seen.st_gid))
     return True
 
 

@@ -8,6 +8,7 @@ import pwd
 import stat
 from typing import Any
 
+from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import (
     Changes,
     State,
@@ -102,16 +103,7 @@ def others(folder: str, stage: str) -> dict[str, tuple[Changes, frozenset[str]]]
 
 def write(path: str, data: Any) -> None:
     """Replace a JSON file, so that a reader sees the old one or the new one, after a power cut too."""
-    part = f"{path}.part"
-    # A part that a killed run left, or a link that somebody put there, is not written through.
-    if os.path.lexists(part):
-        os.unlink(part)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w", encoding="utf-8") as handle:
-        json.dump(data, handle, indent=1, sort_keys=True)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(part, path)
+    replace_text(path, [json.dumps(data, indent=1, sort_keys=True), "\n"], 0o644)
 
 
 def write_state(folder: str, stage: str, state: State) -> None:
