@@ -71,7 +71,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse, statefile
 
 
 def update(params: dict) -> dict:
@@ -80,12 +80,12 @@ def update(params: dict) -> dict:
     if params["state"] == "removed":
         return {"changed": bool(statefile.remove(folder, stage))}
     if params["state"] == "begun":
-        statefile.write(statefile.marker_path(folder, stage), {"stage": stage})
+        statefile.write(parse.marker_path(folder, stage), {"stage": stage})
     else:
-        statefile.write(statefile.receipt_path(folder, stage), params["receipt"])
+        statefile.write(parse.receipt_path(folder, stage), params["receipt"])
         # The marker goes last: with it, a run that is cut here is known to have been.
-        statefile.remove_file(statefile.state_path(folder, stage))
-        statefile.remove_file(statefile.marker_path(folder, stage))
+        statefile.remove_file(parse.state_path(folder, stage))
+        statefile.remove_file(parse.marker_path(folder, stage))
     return {"changed": True}
 
 
@@ -108,7 +108,7 @@ def main() -> None:
     if removed and not os.path.isdir(folder):
         module.exit_json(changed=False)
     if module.check_mode:
-        paths = [path(folder, params["stage"]) for path in (statefile.receipt_path, statefile.state_path, statefile.marker_path)]
+        paths = [path(folder, params["stage"]) for path in (parse.receipt_path, parse.state_path, parse.marker_path)]
         module.exit_json(changed=not removed or any(os.path.lexists(path) for path in paths))
     user = params["user"] or (statefile.owner_of(folder) if removed else None)
     try:

@@ -13,14 +13,17 @@ description:
   - What was there before is never taken back. What somebody else installed or changed since is left alone.
   - The state file STAGE.before lies beside the receipts while the stage is at work; module M(codetr.provision.codetr_receipt) removes it.
   - A state file or receipt that is there and cannot be read is a failure.
-version_added: "1.0.0"
+version_added: "0.1.0"
+extends_documentation_fragment: ansible.builtin.action_common_attributes
 attributes:
   check_mode:
-    description: Reports what would change, and changes nothing.
     support: full
   diff_mode:
-    description: Shows what C(restored) takes back.
     support: partial
+    details: Only C(restored) shows what it takes back.
+  platform:
+    support: full
+    platforms: debian
 options:
   state:
     description:
@@ -105,7 +108,7 @@ options:
     default: []
 seealso:
   - module: codetr.provision.codetr_receipt
-author: codetr-provision
+author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -161,7 +164,7 @@ from typing import Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt, changes, restore, statefile
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt, changes, parse, restore, statefile
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import (
     Note,
     State,
@@ -283,7 +286,7 @@ class Stage:
 
     def state(self) -> State:
         """The state file, which has to be there."""
-        path = statefile.state_path(self.folder, self.name)
+        path = parse.state_path(self.folder, self.name)
         state = statefile.read_state(self.folder, self.name)
         if state is None:
             raise StateError(f"{path} is not there, though stage {self.name} is at work. Somebody removed it; run again.")

@@ -14,8 +14,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit impo
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.params import Params, Runfile, TextFile
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import records as snapshot
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
@@ -53,7 +53,7 @@ def prefix_of(config: dict[str, Any]) -> str:
 
 def before_of(ctx: Context) -> str:
     """The state file that says, while the stage is at work, how the host was before: an installer changes it on its own."""
-    return statefile.state_path(f"{ctx.prefix}/receipts", "cuda_toolkit")
+    return parse.state_path(f"{ctx.prefix}/receipts", "cuda_toolkit")
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _leads_to_ours(here: dict[str, Any], target: str, planned: list[str]) -> boo
 def _before(stage: Stage, ctx: Context, here: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """How the host was before a run that was cut short; as it is, where that run had not written it down."""
     try:
-        state = statefile.parse(here["before"], before_of(ctx))
+        state = parse.parse(here["before"], before_of(ctx))
     except snapshot.StateError as error:
         stage.problem(*error.args[0].split(". ", 1))
         state = None

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of
 
 FOLDER = re.compile(r"cuda(?:-\d+\.\d+(?:\.\d+)?)?$")
@@ -29,7 +29,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "files": {path: host.read(path) for path in ask["files"]},
         "env": {f"{folder}/{name}": host.read(f"{folder}/{name}") for name in host.listdir(folder) if re.match(r"cuda-[\d.]+\.env$", name)},
         "ldconf": [f"{LD_FOLDER}/{name}" for name in host.listdir(LD_FOLDER) if re.match(r"cuda-\d+-\d+\.conf$", name)],
-        "before": host.read(ask["before"], statefile.LIMIT),
+        "before": host.read(ask["before"], parse.LIMIT),
     }
 
 

@@ -10,7 +10,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.gpu import table 
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import package_sets, present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.files import snapshot_of
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import State, StateError
 from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stacks
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
@@ -156,6 +156,6 @@ def _installed_by_us(probed: dict[str, Any], remembered: dict[str, Any], unfinis
 def _unfinished(probed: dict[str, Any], path: str) -> tuple[State | None, str]:
     """The state file of a run that has not ended, or why it cannot be read."""
     try:
-        return statefile.parse(probed["files"].get(path), path), ""
+        return parse.parse(probed["files"].get(path), path), ""
     except StateError as error:
         return None, str(error)

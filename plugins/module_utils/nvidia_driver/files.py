@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
 
 HOLD_FILE = "/etc/apt/apt.conf.d/52codetr-provision-nvidia"
@@ -25,4 +25,4 @@ options nouveau modeset=0
 
 def snapshot_of(ctx: Context) -> str:
     """The state file, which says how the host was before the stage; it exists until the receipt is written."""
-    return statefile.state_path(f"{ctx.prefix}/receipts", "nvidia_driver")
+    return parse.state_path(f"{ctx.prefix}/receipts", "nvidia_driver")

@@ -9,45 +9,15 @@ import stat
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import (
-    Changes,
-    State,
-    StateError,
-    as_dict,
-    changes_from,
-    state_from,
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot.parse import (
+    LIMIT,
+    marker_path,
+    parse,
+    receipt_path,
+    state_path,
+    unreadable,
 )
-
-LIMIT = 16 << 20
-
-
-def state_path(folder: str, stage: str) -> str:
-    """The state file of a stage: there while the stage is at work, and after a run that was cut short."""
-    return f"{folder}/{stage}.before"
-
-
-def receipt_path(folder: str, stage: str) -> str:
-    """The receipt of a stage."""
-    return f"{folder}/{stage}.json"
-
-
-def marker_path(folder: str, stage: str) -> str:
-    """The in-progress marker of a stage."""
-    return f"{folder}/{stage}.inprogress"
-
-
-def parse(text: str | None, name: str) -> State | None:
-    """A state file's text; None for no text.
-
-    Raises:
-        StateError: it is no state file; the text is a sentence that names it.
-    """
-    if text is None:
-        return None
-    try:
-        return state_from(json.loads(text))
-    except (StateError, ValueError, RecursionError) as error:
-        raise StateError(_unreadable(name, "how the host was before a run that was cut short", error)) from None
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import Changes, State, StateError, as_dict, changes_from
 
 
 def read_state(folder: str, stage: str) -> State | None:
@@ -80,7 +50,7 @@ def read_receipt(folder: str, stage: str, whole: bool = True) -> dict[str, Any]:
         if whole and "packages" not in remember:
             raise StateError("it does not say which packages the stage brought")
     except (StateError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise StateError(_unreadable(path, "what the stage brought", error)) from None
+        raise StateError(unreadable(path, "what the stage brought", error)) from None
     return dict(remember)
 
 
@@ -163,24 +133,17 @@ def _read(path: str, what: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StateError(_unreadable(path, what, error.strerror)) from None
+        raise StateError(unreadable(path, what, error.strerror)) from None
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise StateError(_unreadable(path, what, "it is no plain file"))
+            raise StateError(unreadable(path, what, "it is no plain file"))
         with open(handle, "rb", closefd=False) as file:
             text = file.read(LIMIT + 1)
     finally:
         os.close(handle)
     if len(text) > LIMIT:
-        raise StateError(_unreadable(path, what, "it is too large"))
+        raise StateError(unreadable(path, what, "it is too large"))
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise StateError(_unreadable(path, what, error)) from None
-
-
-def _unreadable(path: str, what: str, error: Any) -> str:
-    return (
-        f"{path} cannot be read: {error}. It says {what}, and without it nothing can be told from what was there before. "
-        "Restore it from a backup, or remove it: then what the stage brought counts as the host's own."
-    )
+        raise StateError(unreadable(path, what, error)) from None
