@@ -36,7 +36,7 @@ def test_the_driver_stays_and_modern_is_chosen(captured: dict[str, Any], tmp_pat
     assert (card["name"], card["device"], card["capability"], card["driver"]) == ("NVIDIA H200", "2335", "9.0", "nvidia")
     stage = made["stages"]["nvidia_driver"]
     assert (made["stack"], stage["action"]) == ("modern", "keep")
-    assert stage["reason"] == "driver 580.159.04, from outside this system, so not ours, can run stack modern and stays"
+    assert stage["reason"] == "driver 580.159.04 (from outside this system) can run the modern stack and is kept"
     assert state["nvidia_driver"]["loaded"]["open"]
     assert state["nvidia_driver"]["deep"]["library_cuda"] == 13000
 
@@ -50,7 +50,7 @@ def test_the_toolkit_that_is_there_is_seen_and_the_one_for_compatibility_is_no_d
 
 @pytest.mark.parametrize(("config", "part"), [
     ({"codetr_stack": "cu113"}, "Stack cu113 has no code for NVIDIA H200"),
-    ({"nvidia_driver_branch": "470", "nvidia_driver_replace": True}, "a driver is never downgraded"),
+    ({"nvidia_driver_branch": "470", "nvidia_driver_replace": True}, "drivers are never downgraded"),
 ])  # fmt: skip
 def test_what_would_harm_it_is_refused(captured: dict[str, Any], tmp_path: Path, config: dict[str, Any], part: str) -> None:
     _, made = planned(captured, tmp_path, **config)

@@ -47,8 +47,8 @@ def test_a_container_that_was_not_handed_the_library_is_told_so():
     state["nvidia_driver"]["kernels"].update(ours=False, known={})
     state["nvidia_driver"]["library"] = None
     _, _, (problem,) = driver_plan(state)
-    assert "where 470.256.02 is loaded, and its CUDA library was not handed in" in problem["message"]
-    assert problem["fix"].startswith("Hand the GPU in (podman and docker: --gpus all)")
+    assert "Driver 470.256.02 is loaded there, but its CUDA library is missing here." in problem["message"]
+    assert problem["fix"].startswith("Pass the GPU through (podman and docker: --gpus all)")
 
 
 @pytest.mark.parametrize(("system", "name"), [("debian12", "libcuda1"), ("ubuntu22.04", "libnvidia-compute-470")])
@@ -69,7 +69,7 @@ def test_libraries_that_a_program_brought_are_no_driver_and_keep_their_branch(co
     state["nvidia_driver"]["library"] = {"version": "535.261.03", "path": "/usr/lib/x86_64-linux-gnu/libcuda.so.535.261.03"}
     _, stage, problems = driver_plan(state, **config)
     assert (stage["action"], stage["params"]["branch"], problems) == ("install", branch, [])
-    assert "of 535.261.03 there are libraries only" in stage["reason"]
+    assert "(only libraries of 535.261.03 are)" in stage["reason"]
 
 
 def test_the_next_kernels_module_comes_without_a_change_of_the_driver_in_use():
@@ -138,7 +138,7 @@ def test_libraries_that_are_not_configured_are_somebodys_to_mend():
     state = gpu_host("ubuntu22.04", ["T4"])
     state["nvidia_driver"]["packages"] = {"libnvidia-compute-535": package("535.261.03-0ubuntu1", whole=False)}
     _, _, (problem,) = driver_plan(state)
-    assert "not configured to the end: libnvidia-compute-535" in problem["message"]
+    assert "not fully configured: libnvidia-compute-535" in problem["message"]
 
 
 @pytest.mark.parametrize("mine", [True, False])
@@ -176,7 +176,7 @@ def test_no_restart_under_work():
     state["nvidia_driver"]["users"] = BUSY
     _, stage, problems = driver_plan(state, provision_reboot=True)
     assert (stage["action"], problems) == ("keep", [])
-    assert "not restarted now, because a GPU is in use by python3 (process 4711)" in stage["waits"][1]
+    assert "not rebooted now because a GPU is in use by python3 (process 4711)" in stage["waits"][1]
 
 
 @pytest.mark.parametrize("before", [None, state_file()])

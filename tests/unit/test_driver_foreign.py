@@ -82,12 +82,13 @@ def test_a_kernel_that_the_drivers_package_was_not_tested_with_is_not_tried(tmp_
     }
     made, _ = replayed.plan({**replay, "files": files, "commands": {"dkms status": "nvidia-tesla-470/470.256.02: added\n"}}, tmp_path)
     (problem,) = made["problems"]
-    assert f"has no module for kernel {release}, and it cannot get one: kernel {release} is newer than 6.8" in problem["message"]
+    assert f"has no module for kernel {release}, and none can be added: it supports kernels up to 6.8" in problem["message"]
+    assert f"this host has {release}" in problem["message"]
 
 
 def test_a_new_card_that_the_loaded_driver_does_not_take_counts(tmp_path: Path) -> None:
     l4 = "0000:00:1f.0 3D controller [0302]: NVIDIA Corporation AD104GL [L4] [10de:27b8] (rev a1)"
-    replay = replayed.read("held-one-by-one")
+    replay = replayed.read("packages-held-one-by-one")
     replay["files"].update(replayed.gpus(l4))
     made, _ = replayed.plan(replay, tmp_path)
     (problem,) = made["problems"]

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import candidates
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import candidates, messages
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.decision import CPU_FIX, Decision
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
@@ -34,12 +34,12 @@ def _reason_to_skip(facts: Facts) -> str | None:
         return "the stack does not fit this host"
     if not facts.gpus:
         return None if config["nvidia_driver_without_gpu"] else facts.no_gpu
-    return "stack cpu uses no GPU" if facts.stack["compute"] == "cpu" else None
+    return "the cpu stack uses no GPU" if facts.stack["compute"] == "cpu" else None
 
 
 def _without_driver(facts: Facts, decision: Decision) -> Decision:
-    there = f" (of {facts.libraries['version']} there are libraries only)" if facts.libraries else ""
-    reason = f"there is no driver for {gpu_table.labels(facts.gpus)}{there}" if facts.gpus else "asked for without a GPU"
+    only = f" (only libraries of {facts.libraries['version']} are)" if facts.libraries else ""
+    reason = f"no driver is installed for {messages.these(facts.gpus)}{only}" if facts.gpus else "requested without a GPU"
     return install(facts, replace(decision, action="install", reason=reason))
 
 
@@ -47,39 +47,38 @@ def _with_driver(facts: Facts, driver: Present, decision: Decision) -> Decision:
     version = driver["version"]
     if version is None:
         return decision.refuse(
-            f"There is a driver ({nvidia_present.WHOSE[driver['whose']]}), and its version cannot be told.",
-            "Run playbooks/status.yml with -e provision_status_deep=true to see what answers, "
-            "or leave it alone with nvidia_driver_manage=false.",
+            f"The version of the driver ({nvidia_present.WHOSE[driver['whose']]}) cannot be determined.",
+            "Run playbooks/status.yml with -e provision_status_deep=true to query it, or set nvidia_driver_manage=false to leave it alone.",
         )
     branch, requested = gpu_table.branch_of(version), facts.requested
     # A GPU that the loaded driver has bound is one that it drives, whatever the table says.
     undriven = [gpu for gpu in facts.gpus if not gpu_table.drives(branch, gpu) and not (driver["loaded"] and gpu["driver"] == "nvidia")]
-    title = f"driver {version}, {nvidia_present.WHOSE[driver['whose']]}"
+    title = f"driver {version} ({nvidia_present.WHOSE[driver['whose']]})"
     replaces = facts.config["nvidia_driver_replace"] and requested is not None
     if driver["broken"]:
         return _repair_broken(facts, driver, title, decision)
     if replaces and requested is not None and requested < branch:
         return _refuse_downgrade(facts, requested, title, decision)
     if replaces and requested is not None and requested > branch:
-        return _replace(facts, driver, f"nvidia_driver_replace asks for {requested} in the place of {title}", decision)
+        return _replace(facts, driver, f"nvidia_driver_replace asks for {requested} instead of {title}", decision)
     if undriven or (facts.gpus and not facts.runs_stack(version)):
         return _does_not_fit(facts, driver, title, undriven, decision)
-    reason = f"{title}, can run stack {facts.stack['name']} and stays" if facts.gpus else f"{title}, is there"
+    reason = f"{title} can run the {facts.stack['name']} stack and is kept" if facts.gpus else f"{title} is installed"
     if requested is not None and requested > branch:
-        reason += f"; nvidia_driver_branch={requested} would take its place with nvidia_driver_replace=true"
+        reason += f"; nvidia_driver_branch={requested} replaces it only with nvidia_driver_replace=true"
     elif requested is not None and requested < branch:
-        reason += f"; the older {requested} of nvidia_driver_branch is not needed"
+        reason += f"; the older nvidia_driver_branch={requested} is not needed"
     return keep(facts, driver, replace(decision, reason=reason))
 
 
 def _refuse_downgrade(facts: Facts, requested: int, title: str, decision: Decision) -> Decision:
     return decision.refuse(
-        f"nvidia_driver_branch={requested} would replace the newer {title}; a driver is never downgraded.",
-        "Leave nvidia_driver_branch at auto: the newer driver runs what the older one does"
+        f"nvidia_driver_branch={requested} would replace the newer {title}; drivers are never downgraded.",
+        "Leave nvidia_driver_branch at auto: the newer driver runs everything that the older one does"
         + (
-            ". Or remove it yourself and run again."
+            ". Or remove the driver yourself and run again."
             if candidates.offered(facts, requested)
-            else f", and no packages of {requested} are known here."
+            else f", and no known source has {requested}."
         ),
     )
 
@@ -88,37 +87,37 @@ def _does_not_fit(facts: Facts, driver: Present, title: str, undriven: list[dict
     why = (
         f"it cannot drive {gpu_table.labels(undriven)}"
         if undriven
-        else f"stack {facts.stack['name']} needs {facts.least_driver()} or newer"
+        else f"the {facts.stack['name']} stack needs {facts.least_driver()} or newer"
     )
     if driver["whose"] == nvidia_present.OUTSIDE:
         return decision.refuse(
-            f"The {title}, does not fit: {why}.",
-            f"Change it where it comes from (the machine beneath, the cloud's image, the container's runtime), or else {CPU_FIX}.",
+            f"{messages.sentence(title)} does not fit: {why}.",
+            f"Change it where it comes from (the host below this one, the cloud image, the container runtime), or {CPU_FIX}.",
         )
     if not facts.config["nvidia_driver_replace"]:
         return decision.refuse(
-            f"The {title}, does not fit: {why}. It is not replaced unless you say so.",
-            f"Set nvidia_driver_replace=true to have it replaced, or else {CPU_FIX}.",
+            f"{messages.sentence(title)} does not fit: {why}. It is not replaced unless you say so.",
+            f"Set nvidia_driver_replace=true to replace it, or {CPU_FIX}.",
         )
-    return _replace(facts, driver, f"{title}, does not fit: {why}", decision)
+    return _replace(facts, driver, f"{title} does not fit: {why}", decision)
 
 
 def _replace(facts: Facts, driver: Present, reason: str, decision: Decision) -> Decision:
     """Replace the driver by a newer branch of a package source."""
     if driver["whose"] == nvidia_present.OUTSIDE:
         decision = decision.refuse(
-            f"Driver {driver['version']} comes {nvidia_present.WHOSE[nvidia_present.OUTSIDE]}; it cannot be replaced from here.",
+            f"Driver {driver['version']} comes from outside this system, so this role cannot replace it.",
             "Change it where it comes from, or set nvidia_driver_replace=false to keep it.",
         )
     elif driver["whose"] == nvidia_present.RUNFILE:
         decision = decision.refuse(
-            f"Driver {driver['version']} came by NVIDIA's installer (runfile); packages over it break both.",
+            f"Driver {driver['version']} was installed by NVIDIA's installer (runfile); packages installed over it would break both.",
             "Run `nvidia-uninstall` on the host first, or set nvidia_driver_replace=false to keep it.",
         )
     held_by_us, packages = set(facts.remembered.get("held", [])), facts.probed["packages"]
     held = [name for name in nvidia_present.closure(facts.probed) if packages[name]["hold"] and name not in held_by_us]
     if held:
-        decision = decision.warn(f"These are held on the host, and change all the same, as nvidia_driver_replace asks: {' '.join(held)}.")
+        decision = decision.warn(f"These packages are held on the host and change anyway, as nvidia_driver_replace asks: {' '.join(held)}.")
     return install(facts, replace(decision, action="replace", reason=reason), least=gpu_table.branch_of(str(driver["version"])))
 
 
@@ -127,8 +126,8 @@ def _repair_broken(facts: Facts, driver: Present, title: str, decision: Decision
     names = ", ".join(driver["broken"][:3]) + (" ..." if len(driver["broken"]) > 3 else "")
     if not facts.ours:
         return decision.refuse(
-            f"Packages of {title}, are not configured to the end: {names}.",
-            "Run `sudo dpkg --configure -a` on the host and look at what it says, then run again.",
+            f"Packages of {title} are not fully configured: {names}.",
+            "Run `sudo dpkg --configure -a` on the host, check its output, then run again.",
         )
     reason = f"an earlier installation stopped before {names} was configured"
     return install(facts, replace(decision, action="repair", reason=reason), exact=gpu_table.branch_of(str(driver["version"])))
@@ -144,7 +143,7 @@ def _fabric_manager(facts: Facts) -> str:
     if found and version and version in found:
         return ""
     return (
-        "The GPUs here are joined by NVSwitch: CUDA ends with error 802 until nvidia-fabricmanager runs, of exactly the driver's "
-        f"version, and {f'it is {found}' if found else 'it is not installed'}. Install it from where the driver comes from, and "
-        "enable nvidia-fabricmanager.service."
+        "NVSwitch connects the GPUs of this host: CUDA fails with error 802 until nvidia-fabricmanager of exactly the driver's version "
+        f"runs, and {f'{found} is installed' if found else 'none is installed'}. Install it from the driver's source and enable "
+        "nvidia-fabricmanager.service."
     )

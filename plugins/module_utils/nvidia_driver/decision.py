@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.messages import sentence
 from ansible_collections.codetr.provision.plugins.module_utils.stage import IDLE_ACTIONS
 
-CPU_FIX = "codetr_stack=cpu trains on the processor"
+CPU_FIX = "set codetr_stack=cpu to train on the CPU"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Decision:
         changes: which settings differ on the host.
         problems: ``(message, fix)`` of each reason to refuse.
         warnings: sentences that stop nothing.
-        waits: sentences on what waits for a restart.
+        waits: sentences on what waits for a reboot.
     """
 
     action: str = "keep"
@@ -55,17 +56,19 @@ class Decision:
         return replace(self, warnings=(*self.warnings, *filter(None, texts)))
 
     def wait(self, *texts: str) -> Decision:
-        """Add sentences on what waits for a restart."""
+        """Add sentences on what waits for a reboot."""
         return replace(self, waits=(*self.waits, *texts))
 
 
 def wait_for_restart(facts: Facts, decision: Decision, why: str) -> Decision:
-    """The driver works after a restart only: restart the host where that is allowed, or say what to do."""
-    decision = decision.wait(f"{decision.version} waits for a restart of the host: {why}.")
+    """The driver works after a reboot only: reboot the host where that is allowed, or say what to do."""
+    decision = decision.wait(f"{sentence(decision.version)} waits for a reboot of the host: {why}.")
     if not facts.config["provision_reboot"]:
-        return decision.wait("Restart it when it suits, or set provision_reboot=true; the next run goes on from there.")
+        return decision.wait("Reboot it when convenient, or set provision_reboot=true; the next run continues from there.")
     if facts.busy:
-        return decision.wait(f"It is not restarted now, because a GPU is in use by {', '.join(facts.busy)}: end that, then run again.")
+        return decision.wait(
+            f"It is not rebooted now because a GPU is in use by {', '.join(facts.busy)}. Stop what uses the GPU, then run again."
+        )
     if facts.local:
-        return decision.wait("The connection is local, so a restart would end this run with the host: restart it by hand and run again.")
+        return decision.wait("The connection is local, so a reboot would end this run. Reboot the host by hand and run again.")
     return decision if decision.todo else replace(decision, action="restart", reason=why, settings=True)

@@ -7,7 +7,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.stage import Cont
 
 HOLD_FILE = "/etc/apt/apt.conf.d/52codetr-provision-nvidia"
 HOLD_TEXT = """\
-// Written by codetr-provision: an upgrade of the driver by itself leaves a library that the loaded module does not fit.
+// Written by codetr-provision: an unattended upgrade would leave a library that does not match the loaded module.
 Unattended-Upgrade::Package-Blacklist {
   "nvidia-(?!container|docker)";
   "libnvidia-(?!container)";

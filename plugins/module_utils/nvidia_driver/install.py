@@ -27,14 +27,14 @@ def install(facts: Facts, decision: Decision, least: int = 0, exact: int | None 
     # A repair first tries to leave the driver as it is; its tasks check the GPU's users before they change anything else.
     if facts.live and facts.busy and action != "repair":
         decision = decision.refuse(
-            f"A GPU is in use by {', '.join(facts.busy)}, and the driver would change under it.",
-            "End what uses the GPU, then run again.",
+            f"A GPU is in use by {', '.join(facts.busy)}, so its driver cannot be changed.",
+            "Stop what uses the GPU, then run again.",
         )
     virtual = [gpu for gpu in facts.gpus if gpu["virtual"]]
     if virtual:
         return decision.refuse(
-            f"{gpu_table.labels(virtual)} is handed out by a hypervisor (vGPU); no driver installed here can drive it.",
-            f"Install the guest driver that belongs to that hypervisor; it is kept from then on. Or else {CPU_FIX}.",
+            f"{gpu_table.labels(virtual)} is a vGPU of a hypervisor; no driver that this role installs can drive it.",
+            f"Install the hypervisor's guest driver, which is then kept, or {CPU_FIX}.",
         )
     branches = candidates.branches(facts, least, exact)
     suitable = [branch for branch in branches if facts.drives_all(branch)]
@@ -43,9 +43,9 @@ def install(facts: Facts, decision: Decision, least: int = 0, exact: int | None 
     able = [branch for branch in suitable if not facts.gpus or facts.runs_stack(f"{branch}.999")]
     if not able:
         return decision.refuse(
-            f"Driver {suitable[0]} can drive {gpu_table.labels(facts.gpus)}, but stack {facts.stack['name']} needs "
+            f"Driver {suitable[0]} can drive {gpu_table.labels(facts.gpus)}, but the {facts.stack['name']} stack needs "
             f"{facts.least_driver()} or newer.",
-            "Set nvidia_driver_branch to auto or to a newer branch.",
+            "Set nvidia_driver_branch to auto, or to a newer branch.",
         )
     rejected: list[Candidate] = []
     for each in candidates.list_candidates(facts, able, candidates.sources(facts, action)):
@@ -73,16 +73,16 @@ def _take(facts: Facts, decision: Decision, chosen: Candidate, rejected: list[Ca
     if facts.live and facts.probed["nouveau"]["loaded"]:
         return wait_for_restart(facts, made, messages.NOUVEAU_WAITS)
     if facts.live and facts.loaded and (made.action == "replace" or gpu_table.branch_of(facts.loaded) != chosen.branch):
-        return wait_for_restart(facts, made, f"the module of {facts.loaded} stays loaded until then")
+        return wait_for_restart(facts, made, f"module {facts.loaded} stays loaded until then")
     return made
 
 
 def _refuse_in_container(facts: Facts, decision: Decision) -> Decision:
-    where = f"a {facts.container} container" if facts.container else "a system whose kernel comes from outside"
+    where = f"This is a {facts.container} container" if facts.container else "The kernel of this system is not its own"
     return decision.refuse(
-        f"This is {where}, with {gpu_table.labels(facts.gpus)}: its driver belongs on the machine beneath"
-        + (f", where {facts.loaded} is loaded, and its CUDA library was not handed in." if facts.loaded else "."),
-        f"{'Hand' if facts.loaded else 'Install the driver there and hand'} the GPU in (podman and docker: --gpus all), or else {CPU_FIX}.",
+        f"{where}, so the driver for {messages.these(facts.gpus)} must be installed on the host below it."
+        + (f" Driver {facts.loaded} is loaded there, but its CUDA library is missing here." if facts.loaded else ""),
+        f"{'Pass' if facts.loaded else 'Install the driver there and pass'} the GPU through (podman and docker: --gpus all), or {CPU_FIX}.",
     )
 
 
@@ -99,12 +99,12 @@ def _no_branch(facts: Facts, branches: list[int]) -> tuple[str, str]:
         span = f"{least} or newer" if last == NO_LIMIT else f"{least} to {last}"
         return (
             f"Driver {facts.requested} cannot drive {gpu_table.labels(undriven)}.",
-            f"Set nvidia_driver_branch to auto, or to a branch of {span}.",
+            f"Set nvidia_driver_branch to auto, or to {span}.",
         )
     return (
-        f"None of the drivers that stack {facts.stack['name']} is installed with ({', '.join(map(str, branches)) or 'none'}) "
-        f"drives {gpu_table.labels(undriven)}.",
-        f"Set nvidia_driver_branch to a branch that does, or else {CPU_FIX}.",
+        f"None of the drivers for the {facts.stack['name']} stack ({', '.join(map(str, branches)) or 'none'}) "
+        f"can drive {gpu_table.labels(undriven)}.",
+        f"Set nvidia_driver_branch to a branch that can, or {CPU_FIX}.",
     )
 
 
@@ -119,11 +119,11 @@ def _all_rejected(facts: Facts, rejected: list[Candidate], branch: int) -> tuple
 def _nothing_offered(facts: Facts, branches: list[int]) -> tuple[str, str]:
     """No source has any of the branches."""
     option = facts.config["nvidia_driver_source"]
+    source = "No known source has driver" if option == "auto" else f"{messages.sentence(messages.FROM[option])} has no driver"
     return (
-        f"{facts.system['name']} has no packages of driver {messages.listed([str(branch) for branch in branches])}"
-        f"{' with open modules' if facts.open_required else ''} "
-        f"from {'any source' if option == 'auto' else messages.FROM[option]} that is known here.",
-        "Set nvidia_driver_branch or nvidia_driver_source to another, or install a driver yourself: any that fits is kept.",
+        f"{source} {messages.listed([str(branch) for branch in branches])}{' with open modules' if facts.open_required else ''} "
+        f"for {facts.system['name']}.",
+        "Set nvidia_driver_branch or nvidia_driver_source to another value, or install a driver yourself: any driver that fits is kept.",
     )
 
 
@@ -137,7 +137,7 @@ def fix(facts: Facts, kinds: set[str], branch: int) -> str:
     if "headers" in kinds:
         found.append(_fix_headers(facts))
     text = "; ".join(found) or "set nvidia_driver_source to another source"
-    return f"{text[0].upper()}{text[1:]}; or else {CPU_FIX}."
+    return f"{messages.sentence(text)}; or {CPU_FIX}."
 
 
 def _fix_kernel(facts: Facts, branch: int) -> str:
@@ -151,7 +151,7 @@ def _fix_kernel(facts: Facts, branch: int) -> str:
     ]
     options = [*(f"add {suite} to the apt sources" for suite in suites), "boot an older kernel and remove the newer one"]
     if facts.requested is not None and any(each > branch and facts.drives_all(each) for each in table["branches"]):
-        options.append("set nvidia_driver_branch to auto, which takes the first that fits")
+        options.append("set nvidia_driver_branch to auto, which uses the first that fits")
     return ", or ".join(filter(None, (", ".join(options[:-1]), options[-1])))
 
 
@@ -160,6 +160,6 @@ def _fix_headers(facts: Facts) -> str:
     boot, newest = facts.probed["kernels"], facts.kernels[-1]
     available = boot["known"].get(newest, {}).get("headers") or f"linux-headers-{newest}" in facts.probed["candidates"]
     if newest != boot["running"] and available:
-        return f"restart the host into kernel {newest}, which is installed, and run again"
+        return f"reboot the host into kernel {newest}, which is installed, and run again"
     flavour = messages.flavour_of(facts.probed, facts.system)
-    return f"install the current kernel (apt-get install linux-image-{flavour} linux-headers-{flavour}), restart, and run again"
+    return f"install the current kernel (apt-get install linux-image-{flavour} linux-headers-{flavour}), reboot, and run again"

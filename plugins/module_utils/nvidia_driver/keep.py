@@ -1,4 +1,4 @@
-"""The present driver can run the stack and stays: complete it, configure it, load it, or wait for a restart."""
+"""Keep the present driver: complete it, configure it, load it, or wait for a reboot."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.dec
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
 
-# Signers that every machine with secure boot accepts; all others are a machine's own key, enrolled or not.
+# Signers that every host with secure boot accepts; any other is the host's own key, enrolled or not.
 DISTRIBUTION_SIGNERS = r"Canonical Ltd\.|Debian Secure Boot"
 
 
 def keep(facts: Facts, driver: Present, decision: Decision) -> Decision:
-    """Decide what the driver still lacks; the decision says that it stays."""
+    """Decide what the driver still lacks.
+
+    Args:
+        decision: says that the driver is kept.
+    """
     branch, missing = gpu_table.branch_of(str(driver["version"])), ", ".join(driver["missing"])
     if facts.live and facts.probed["library"] is None:
         return _without_library(facts, driver, decision)
     if facts.interrupted and facts.ours and (missing or not _all_installed(facts)):
-        return _repair(facts, decision, "an earlier installation was cut short", branch)
+        return _repair(facts, decision, "an earlier installation was interrupted", branch)
     if missing and facts.ours and not driver["dkms"]:
         return _repair(facts, decision, f"{decision.version} has no module for kernel {missing}", branch)
     works = driver["loaded"] is not None and not driver["drift"]
@@ -31,13 +35,13 @@ def keep(facts: Facts, driver: Present, decision: Decision) -> Decision:
         return _complete(facts, driver, decision)
     if missing and facts.live:
         decision = decision.warn(
-            f"{decision.version} has no module for kernel {missing}, which boots next; it stops working then. "
+            f"{messages.sentence(decision.version)} has no module for kernel {missing}, which boots next, and will not work then. "
             + messages.next_kernel(dict(driver), facts.probed, driver["missing"][-1])
         )
     if facts.ours:
         decision = _configure(facts, decision)
     if facts.interrupted and facts.ours and not decision.todo:
-        decision = replace(decision, action="configure", reason="an earlier installation was cut short before its receipt was written")
+        decision = replace(decision, action="configure", reason="an earlier installation was interrupted before its receipt was written")
     return _bring_up(facts, driver, decision) if facts.live else decision
 
 
@@ -61,23 +65,24 @@ def _without_library(facts: Facts, driver: Present, decision: Decision) -> Decis
         return _repair(facts, decision, f"{decision.version} lacks its CUDA library", branch)
     name = f"libnvidia-compute-{branch}" if facts.system["id"] == "ubuntu" else "libcuda1"
     return decision.refuse(
-        f"Driver {driver['version']}, {nvidia_present.WHOSE[driver['whose']]}, has no CUDA library (libcuda.so.1).",
-        f"Install it in the way that the driver came (with the distribution's packages that is {name}), or else {CPU_FIX}.",
+        f"Driver {driver['version']} ({nvidia_present.WHOSE[driver['whose']]}) has no CUDA library (libcuda.so.1).",
+        f"Install the library from the driver's source (package {name} of the distribution), or {CPU_FIX}.",
     )
 
 
 def _complete(facts: Facts, driver: Present, decision: Decision) -> Decision:
     """Add modules of the same kind for the kernels that lack one, and nothing else."""
-    origin = "" if facts.ours else f", {nvidia_present.WHOSE[driver['whose']]},"
+    origin = "" if facts.ours else f" ({nvidia_present.WHOSE[driver['whose']]})"
     lacks = f"driver {driver['version']}{origin} has no module for kernel {', '.join(driver['missing'])}"
     found = candidates.completion(facts, driver)
     if found is None:
         return decision.refuse(
-            f"The {lacks}.", f"{messages.next_kernel(dict(driver), facts.probed, driver['missing'][-1])} Or else {CPU_FIX}."
+            f"{messages.sentence(lacks)}.",
+            f"{messages.next_kernel(dict(driver), facts.probed, driver['missing'][-1])} Or {CPU_FIX}.",
         )
     if not found.sets:
         return decision.refuse(
-            f"The {lacks}, and it cannot get one: {'; '.join(found.against.values())}.",
+            f"{messages.sentence(lacks)}, and none can be added: {'; '.join(found.against.values())}.",
             install.fix(facts, set(found.against), found.branch),
         )
     return replace(
@@ -104,7 +109,9 @@ def _configure(facts: Facts, decision: Decision) -> Decision:
     decision = replace(decision, settings=True, unhold=unhold, changes=changes)
     if not changes:
         return decision
-    return replace(decision, action="configure", reason=f"{decision.version} is there; to be set: {messages.listed(list(changes), 'and')}")
+    return replace(
+        decision, action="configure", reason=f"{decision.version} is installed; to change: {messages.listed(list(changes), 'and')}"
+    )
 
 
 def blacklists_nouveau(facts: Facts) -> bool:
@@ -119,7 +126,7 @@ def wants_persistence(facts: Facts) -> bool:
 
 
 def _bring_up(facts: Facts, driver: Present, decision: Decision) -> Decision:
-    """From installed to working: load the module, or wait for a restart."""
+    """Bring an installed driver to work: load its module, or wait for a reboot."""
     probed = facts.probed
     running = probed["kernels"]["running"]
     module = probed["modules"].get(running)
@@ -130,14 +137,14 @@ def _bring_up(facts: Facts, driver: Present, decision: Decision) -> Decision:
         if names and probed["unattended"] and not facts.ours:
             decision = decision.warn(messages.unattended(names))
     elif driver["loaded"] is not None and module and module["version"] and module["version"] != driver["loaded"]:
-        decision = wait_for_restart(facts, decision, f"the loaded module is {driver['loaded']}, the one on disk {module['version']}")
+        decision = wait_for_restart(facts, decision, f"module {driver['loaded']} is loaded, and {module['version']} is on disk")
     elif driver["loaded"] is None and not outside:
         decision = _load(facts, decision, module, running)
     if outside and driver["loaded"] is None:
         return decision.refuse(
-            f"There is a CUDA library {driver['library'] or ''} from outside this system and no module is loaded, "
-            f"so stack {facts.stack['name']} finds no GPU.",
-            f"Load the module where it belongs, or else {CPU_FIX}.",
+            f"{messages.library(driver['library'])} comes from outside this system, but no module is loaded, "
+            f"so the {facts.stack['name']} stack finds no GPU.",
+            f"Load the module on the host below this one, or {CPU_FIX}.",
         )
     return decision
 
@@ -149,17 +156,17 @@ def _load(facts: Facts, decision: Decision, module: dict[str, Any] | None, runni
         return wait_for_restart(facts, decision, messages.NOUVEAU_WAITS)
     if module is None:
         return wait_for_restart(
-            facts, decision, f"the module is there for kernel {', '.join(probed['modules']) or 'none'}, and {running} runs"
+            facts, decision, f"the module is installed for kernel {', '.join(probed['modules']) or 'none'}, and {running} is running"
         )
     if _rejected_by_secure_boot(probed["kernels"], module):
         return decision.refuse(
-            f"Secure boot is on, and the module {module['path']} has no signature that this machine accepts.",
+            f"Secure boot is on, and the module {module['path']} has no signature that this host accepts.",
             "Enroll the key that DKMS signs with (`mokutil --import`, then confirm at the console), use Ubuntu's signed modules "
-            "(nvidia_driver_source=distribution), or switch secure boot off.",
+            "(nvidia_driver_source=distribution), or turn secure boot off.",
         )
     if decision.todo:
         return decision
-    return replace(decision, action="load", reason=f"{decision.version} is installed and its module is not loaded", settings=True)
+    return replace(decision, action="load", reason=f"{decision.version} is installed, but its module is not loaded", settings=True)
 
 
 def _rejected_by_secure_boot(boot: dict[str, Any], module: dict[str, Any]) -> bool:

@@ -1,11 +1,11 @@
-"""What driver a host has: its version, whose it is, what is out of step, and which kernels lack its module."""
+"""Find the driver of a host: its version and origin, what is out of step, and which kernels lack its module."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, TypedDict
 
-# Packages that are a driver and not only about one.
+# Packages that belong to a driver itself.
 CORE = (
     r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:driver(?:-bin|-cuda|-open)?|kernel-dkms|(?:kernel-open|open-kernel)-dkms|smi)"
     r"|libcuda1|libnvidia-tesla-\w+-cuda1|nvidia-(?:dkms|driver|utils|headless|headless-no-dkms|compute-utils|open)(?:-\d[\w-]*)?"
@@ -16,11 +16,11 @@ SERIES = r"linux-modules-nvidia-(\d+(?:-server)?(?:-open)?)-"
 DKMS = r"nvidia-(?:(?:tesla|legacy)-\w+-)?(?:kernel|kernel-open|open-kernel)-dkms|nvidia-dkms(?:-[\w-]+)?"
 OUTSIDE, RUNFILE = "outside", "runfile"
 WHOSE = {
-    "distribution": "the distribution's packages",
-    "nvidia": "packages of NVIDIA's repository",
-    "other": "packages of another source",
-    RUNFILE: "NVIDIA's installer (runfile)",
-    OUTSIDE: "from outside this system, so not ours",
+    "distribution": "installed from the distribution",
+    "nvidia": "installed from NVIDIA's repository",
+    "other": "installed from another source",
+    RUNFILE: "installed by NVIDIA's installer",
+    OUTSIDE: "from outside this system",
 }
 
 
@@ -88,24 +88,28 @@ def find(driver: dict[str, Any], kernels: list[str]) -> Present | None:
 
 
 def libraries_only(driver: dict[str, Any], present: Present) -> bool:
-    """Whether packages brought a driver's libraries, as other programs need them to be installed, and nothing that drives a GPU."""
-    brought = present["whose"] not in (OUTSIDE, RUNFILE) and not present["broken"]
-    return brought and not (driver["modules"] or present["loaded"] or present["dkms"] or present["series"])
+    """Whether packages installed a driver's libraries, which other programs depend on, and nothing that drives a GPU."""
+    packaged = present["whose"] not in (OUTSIDE, RUNFILE) and not present["broken"]
+    return packaged and not (driver["modules"] or present["loaded"] or present["dkms"] or present["series"])
 
 
 def _of_packages(packages: dict[str, dict[str, Any]]) -> str | None:
-    """A driver's version in its packages' versions: 470.256.02 in ``1:470.256.02-1~deb12u1``."""
+    """The driver's version by its packages: 470.256.02 of ``1:470.256.02-1~deb12u1``."""
     found = (re.match(r"(?:\d+:)?(\d{3}\.\d+(?:\.\d+)?)", entry["version"]) for entry in packages.values())
     return next((match.group(1) for match in found if match), None)
 
 
 def closure(driver: dict[str, Any]) -> list[str]:
-    """The installed packages to hold: all of the driver, but not prebuilt modules, which a new kernel must be able to bring along."""
+    """The installed packages to hold: the whole driver without prebuilt modules, which a new kernel must be able to install."""
     return sorted(name for name in driver["packages"] if not re.fullmatch(PREBUILT, name))
 
 
 def busy(driver: dict[str, Any], gpus: int) -> list[str]:
-    """Who uses a GPU of so many, for a sentence; also when the login user may not see who it is."""
+    """Format the processes that use a GPU for a message, also those that the login user may not see.
+
+    Args:
+        gpus: how many GPUs the host has.
+    """
     seen = [f"{user['command']} (process {user['pid']})" for user in driver["users"]]
     loaded = driver["loaded"]
     if seen or loaded is None:
