@@ -140,7 +140,7 @@ EXAMPLES = r"""
     state: restored
     stage: nvidia_driver
     folder: /opt/codetr/receipts
-    allowed: [/etc/modprobe[.]d/codetr-.*]
+    allowed: ["/etc/modprobe[.]d/codetr-.*"]
 """
 
 RETURN = r"""
@@ -148,10 +148,12 @@ remember:
   description: What the receipt is to remember (C(finished)), or what it remembers (C(listed), C(restored)).
   returned: for these states
   type: dict
+  sample: {"apt": {"new": ["dkms"], "hold": []}, "files": ["/etc/modprobe.d/codetr-nouveau.conf"]}
 found:
   description: Whether there is a receipt, or the state file of a run that was cut short.
   returned: C(listed) and C(restored)
   type: bool
+  sample: true
 restore:
   description: What is taken back, by kind, and under RV(restore.kept) which packages stay, with why.
   returned: C(listed) and C(restored)
@@ -248,7 +250,7 @@ class Stage:
         if state:
             watch |= state.note.files | state.note.leftovers | state.note.uninstall
         now = take(watch, self.params["links"])
-        used = {path for _, files in statefile.others(self.folder, self.name).values() for path in files}
+        used = {path for _unused, files in statefile.others(self.folder, self.name).values() for path in files}
         plan = changes.restorable(receipt, state, now, used, self.params["allowed"], self.params["own"])
         return bool(remember or state), remember, plan
 
@@ -260,7 +262,7 @@ class Stage:
 
     def hand_over(self, needed: dict) -> None:
         """Let the stage whose packages need one of ours take it along when it goes."""
-        receipts = {name: receipt for name, (receipt, _) in statefile.others(self.folder, self.name).items()}
+        receipts = {name: receipt for name, (receipt, _unused) in statefile.others(self.folder, self.name).items()}
         remember = changes_from(statefile.read_receipt(self.folder, self.name))
         fresh = changes.handed_over(needed, remember.requested, receipts)
 

@@ -110,7 +110,7 @@ def mark(run: Run, verb: str, names: Collection[str]) -> None:
 
 def simulated(run: Run, names: list[str]) -> list[str]:
     """The packages that apt would install for these; empty where it cannot tell, as before its first lists."""
-    rc, out, _ = run(["apt-get", "-s", "--no-install-recommends", *OPTIONS, "install", *names]) if names else (0, "", "")
+    rc, out, _unused = run(["apt-get", "-s", "--no-install-recommends", *OPTIONS, "install", *names]) if names else (0, "", "")
     return sorted({name.partition(":")[0] for name in re.findall(r"^Inst (\S+)", out, re.M)}) if rc == 0 else []
 
 

@@ -112,7 +112,7 @@ def _restore_kernel(name: str, came: bool, installed: dict) -> bool:
 
 def _modules(folder: str) -> list[str]:
     found = []
-    for parent, _, files in os.walk(folder):
+    for parent, _unused, files in os.walk(folder):
         found += [os.path.relpath(f"{parent}/{name}", folder) for name in files if re.search(r"\.ko(?:\.\w+)?$", name)]
     return found
 
