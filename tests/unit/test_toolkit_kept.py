@@ -18,20 +18,20 @@ from toolkitfacts import PATH, REAL, UBUNTU20, confirmed, entry, mark, problem, 
 @pytest.mark.parametrize(
     ("found", "given", "action", "part"),
     [
-        ([entry()], {}, "keep", "installed by somebody else"),
+        ([entry()], {}, "keep", "which this role did not install"),
         ([entry(marker=mark())], {}, "keep", "CUDA 11.4.4 is at /usr/local/cuda-11.4"),
-        ([entry("/usr/local/cuda-11.4.4")], {}, "keep", "/usr/local/cuda-11.4.4, installed by somebody else"),
+        ([entry("/usr/local/cuda-11.4.4")], {}, "keep", "/usr/local/cuda-11.4.4, which this role did not install"),
         ([entry("/usr/local/cuda", "11.4.4")], {}, "keep", "is at /usr/local/cuda,"),
         ([entry(version="11.4.9")], {}, "keep", "CUDA 11.4.9"),
         ([entry(version="11.4.20210623")], {}, "keep", "CUDA 11.4.20210623"),
         ([entry(version="11.4")], {}, "keep", "CUDA 11.4 "),
         ([entry(version="11.4.1")], {"cuda_toolkit_versions": ["11.4"]}, "keep", "CUDA 11.4.1"),
         ([entry(version="11.4.1", marker=mark())], {}, "upgrade", "CUDA 11.4.1 is older than 11.4.4"),
-        ([entry(marker=mark("begun"))], {}, "repair", "was cut short"),
-        ([entry(version=None, nvcc=False, empty=True, marker=mark("begun"))], {}, "repair", "was cut short"),
-        ([entry(nvcc=False, marker=mark())], {}, "repair", "no longer whole"),
-        ([entry(version=None, nvcc=False, empty=True)], {}, "install", "there is no CUDA 11.4"),
-        ([entry("/usr/local/cuda-11.8", "11.8.0")], {}, "install", "there is no CUDA 11.4"),
+        ([entry(marker=mark("begun"))], {}, "repair", "was interrupted"),
+        ([entry(version=None, nvcc=False, empty=True, marker=mark("begun"))], {}, "repair", "was interrupted"),
+        ([entry(nvcc=False, marker=mark())], {}, "repair", "is incomplete"),
+        ([entry(version=None, nvcc=False, empty=True)], {}, "install", "CUDA 11.4 is not installed"),
+        ([entry("/usr/local/cuda-11.8", "11.8.0")], {}, "install", "CUDA 11.4 is not installed"),
     ],
 )
 def test_what_is_there_already(found, given, action, part):
@@ -53,10 +53,10 @@ def test_what_is_there_already(found, given, action, part):
 @pytest.mark.parametrize(
     ("found", "given", "part"),
     [
-        ([entry(version="11.4.1")], {}, "somebody else's CUDA 11.4.1, and 11.4.4 would go to the same place"),
-        ([entry(version=None, nvcc=False)], {}, "holds no whole CUDA 11.4 toolkit"),
-        ([entry(version=None, nvcc=False, empty=True, type="file")], {}, "holds no whole CUDA 11.4 toolkit"),
-        ([entry(version=None, nvcc=False, empty=True, type="link")], {}, "holds no whole CUDA 11.4 toolkit"),
+        ([entry(version="11.4.1")], {}, "holds CUDA 11.4.1, which this role did not install; 11.4.4 would go to the same folder"),
+        ([entry(version=None, nvcc=False)], {}, "holds no readable, complete CUDA 11.4 toolkit"),
+        ([entry(version=None, nvcc=False, empty=True, type="file")], {}, "holds no readable, complete CUDA 11.4 toolkit"),
+        ([entry(version=None, nvcc=False, empty=True, type="link")], {}, "holds no readable, complete CUDA 11.4 toolkit"),
         ([entry(version=None, nvcc=False, packaged=True)], {}, "belongs to Debian packages"),
     ],
 )

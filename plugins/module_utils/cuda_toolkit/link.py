@@ -1,4 +1,4 @@
-"""Where /usr/local/cuda points: at what was asked for, or else where it did before."""
+"""Decide where /usr/local/cuda points: at the requested toolkit, or else where it pointed before."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DEFAULT = "/usr/local/cuda"
 
 @dataclass(frozen=True)
 class Link:
-    """What is to become of the link.
+    """The planned link.
 
     Attributes:
-        target: what it is to point to; None for no link.
-        change: whether it differs now.
-        requested: what the option names, or None.
-        free: false where the place is no link but somebody's own folder.
-        was: what it pointed to when the host was found.
-        remember: ``{"before", "after"}`` for the receipt, or None where the link is not ours.
+        target: where it will point; None for no link.
+        change: whether it points elsewhere now.
+        requested: the path that the option names, or None.
+        free: false where the place is a folder of the user's and no link.
+        was: where it pointed before this role changed anything.
+        remember: ``{"before", "after"}`` for the receipt, or None where this role does not set the link.
     """
 
     target: str | None
@@ -33,54 +33,54 @@ class Link:
     remember: dict[str, Any] | None
 
     def set_after(self, runfiles: bool, packages: bool) -> bool:
-        """Whether tasks put the link right: a runfile moves it on its own, and so may packages.
+        """Whether tasks set the link: a runfile moves it on its own, and packages may.
 
-        Where there was none, NVIDIA's packages keep one among the system's alternatives, and take it away with themselves.
+        Where there was none, NVIDIA's packages manage one as an alternative of the system and remove it with themselves.
         """
         return self.free and (self.change or runfiles or (packages and (self.requested is not None or self.was is not None)))
 
 
 def decide(
-    stage: Stage, here: dict[str, Any], option: str, planned: dict[str, str], before: dict[str, Any], memory: dict[str, Any]
+    stage: Stage, probed: dict[str, Any], option: str, planned: dict[str, str], before: dict[str, Any], remembered: dict[str, Any]
 ) -> Link:
-    """Compare the link with the option, with the way the host was found, and with what an earlier run of ours did.
+    """Compare the link with the option, with its state before this role, and with what an earlier run set.
 
     Args:
         planned: the paths of all wanted toolkits by minor version.
-        before: how the host was found, see ``toolkit.before_of``.
+        before: the host's state before this role changed anything, see ``plan.before_of``.
     """
-    now = here["default"]
-    free = now is None or now["type"] == "link"
-    current = now["target"] if now and now["type"] == "link" else None
-    earlier = memory.get("links", {}).get(DEFAULT)
-    # Somebody who moved the link after us is the one that it belongs to.
-    mine = bool(earlier and same(current, earlier["after"]))
+    link = probed["default"]
+    free = link is None or link["type"] == "link"
+    current = link["target"] if link and link["type"] == "link" else None
+    earlier = remembered.get("links", {}).get(DEFAULT)
+    # A link that the user moved afterwards belongs to the user.
+    set_by_us = bool(earlier and same(current, earlier["after"]))
     found = before["default"]
     if not option:
-        target = earlier["before"] if mine and earlier else found
-        # Before tasks run, the two differ only where we take something back or an earlier run was cut short.
+        target = earlier["before"] if set_by_us and earlier else found
+        # Before tasks run, the two differ only where a setting is reverted or an earlier run was interrupted.
         return Link(target, free and not same(target, current), None, free, found, None)
-    there = {entry["minor"]: entry["path"] for entry in here["toolkits"] if entry["nvcc"]}
-    path = {**there, **planned}.get(minor_of(option))
+    installed = {entry["minor"]: entry["path"] for entry in probed["toolkits"] if entry["nvcc"]}
+    path = {**installed, **planned}.get(minor_of(option))
     if path is None:
-        known = ", ".join(sorted({**there, **planned})) or "none"
+        known = ", ".join(sorted({**installed, **planned})) or "none"
         stage.problem(
-            f"cuda_toolkit_default is {option}, and no such toolkit is there or asked for (known here: {known}).",
-            "Add it to cuda_toolkit_versions, or choose another.",
+            f"cuda_toolkit_default is {option}, but that toolkit is neither installed nor requested (available: {known}).",
+            "Add it to cuda_toolkit_versions, or choose another toolkit.",
         )
     elif not free:
         stage.problem(
-            f"{DEFAULT} is somebody's own folder and no link, so it cannot be pointed at CUDA {minor_of(option)}.",
-            "Move it away, or leave cuda_toolkit_default out.",
+            f"{DEFAULT} is a folder and not a link, so it cannot point to CUDA {minor_of(option)}.",
+            "Move the folder away, or leave cuda_toolkit_default empty.",
         )
     if path is None or not free:
-        return Link(current, False, path, free, found, earlier if mine else None)
-    first = earlier["before"] if mine and earlier else found
+        return Link(current, False, path, free, found, earlier if set_by_us else None)
+    first = earlier["before"] if set_by_us and earlier else found
     return Link(path, not same(path, current), path, free, found, {"after": path, "before": first})
 
 
 def same(one: str | None, other: str | None) -> bool:
-    """Whether two targets of the link are one place, however they are written."""
+    """Whether two link targets are the same path, however they are written."""
     if one is None or other is None:
         return one is other
     return os.path.normpath(os.path.join("/usr/local", one)) == os.path.normpath(os.path.join("/usr/local", other))

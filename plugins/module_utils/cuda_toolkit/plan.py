@@ -1,4 +1,4 @@
-"""CUDA toolkits side by side; what somebody else installed, and where /usr/local/cuda points, is left alone."""
+"""Plan CUDA toolkits side by side. Toolkits of the user and the target of /usr/local/cuda stay as they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.snapshot import r
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
-# The runfile's installer is linked with libxml2 and does not bring it.
+# The runfile's installer needs libxml2 and does not include it.
 APT_RUNFILE = ("aria2", "ca-certificates", "libxml2")
 APT = tuple(sorted({*APT_RUNFILE, *nvidia_repository.APT}))
 # Estimates, for records without a size: runfiles of 11.3 are 2.6 GB and grow from there. Unpacked, and then installed, CUDA 8 was 1.6 times
@@ -32,32 +32,32 @@ RANK = ("repair", "upgrade", "install")
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of one wanted toolkit: ``keep``, or an action that installs it at ``path``."""
+    """What is done about one wanted toolkit: ``keep`` it, or an action that installs it at ``path``."""
 
     item: Wanted
     action: str
     path: str
     why: str
-    have: str = ""
+    installed: str = ""
 
 
 def tmpdir_of(config: dict[str, Any], ctx: Context) -> str:
-    """Where a runfile is put and unpacks itself."""
+    """The folder that a runfile is downloaded to and unpacks into."""
     return (config["cuda_toolkit_tmpdir"] or f"{ctx.prefix}/cache").rstrip("/")
 
 
 def prefix_of(config: dict[str, Any]) -> str:
-    """The folder that toolkits are side by side in."""
+    """The folder that holds the toolkits."""
     return str(config["cuda_toolkit_prefix"].rstrip("/"))
 
 
 def before_of(ctx: Context) -> str:
-    """The state file that says, while the stage is at work, how the host was before: an installer changes it on its own."""
+    """The state file with the host's state before the stage began: an installer changes the link on its own."""
     return parse.state_path(f"{ctx.prefix}/receipts", "cuda_toolkit")
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    """Where to look."""
+    """What the probe asks."""
     return {
         "prefix": prefix_of(config),
         "folder": ctx.prefix,
@@ -69,38 +69,42 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
-    """Install, upgrade or repair what is ours, keep the rest, and write or take back what makes toolkits known."""
-    stage, here = Stage("cuda_toolkit"), state["cuda_toolkit"]
-    half = state["inprogress"].get("cuda_toolkit") is not None
-    memory = (state["receipts"].get("cuda_toolkit") or {}).get("remember") or {}
+    """Install, upgrade or repair this role's toolkits, keep all others, and write or remove the files that announce toolkits."""
+    stage, probed = Stage("cuda_toolkit"), state["cuda_toolkit"]
+    interrupted = state["inprogress"].get("cuda_toolkit") is not None
+    earlier = (state["receipts"].get("cuda_toolkit") or {}).get("remember") or {}
     items = toolkit_wanted.wanted(stage, config, ctx)
-    decisions = [_decide(stage, here, config, memory, item) for item in items]
+    decisions = [_decide(stage, probed, config, earlier, item) for item in items]
     todo = [one for one in decisions if one.action in RANK]
     sources = {one.item.minor: toolkit_wanted.source(stage, state, config, ctx, one.item) for one in todo}
     runs = [one for one in todo if sources[one.item.minor] == "runfile"]
     packages = [one for one in todo if sources[one.item.minor] == "nvidia"]
     tmpdir = state["disks"].get(tmpdir_of(config, ctx)) or {}
     if runs and config["cuda_toolkit_tmpdir"] and not (tmpdir.get("resolves") and tmpdir["parent_type"] == "dir"):
-        stage.problem(f"cuda_toolkit_tmpdir {tmpdir_of(config, ctx)} is no folder.", "Make it, or name one that is there.")
-    _check_packaged(stage, here, runs)
-    found = {"default": (here["default"] or {}).get("target"), "ldconf": here["ldconf"]}
-    before = _before(stage, ctx, here, found) if half else dict(found)
-    if found["default"] is not None and not _leads_to_ours(here, found["default"], [one.path for one in decisions]):
-        # Whoever moved the link since a run was cut short is the one that it belongs to.
+        stage.problem(f"cuda_toolkit_tmpdir {tmpdir_of(config, ctx)} is no folder.", "Create it, or name an existing folder.")
+    _check_packaged(stage, probed, runs)
+    found = {"default": (probed["default"] or {}).get("target"), "ldconf": probed["ldconf"]}
+    before = _before(stage, ctx, probed, found) if interrupted else dict(found)
+    if found["default"] is not None and not _leads_to_ours(probed, found["default"], [one.path for one in decisions]):
+        # A link that was moved since a run was interrupted belongs to the user.
         before["default"] = found["default"]
-    link = toolkit_link.decide(stage, here, config["cuda_toolkit_default"], {one.item.minor: one.path for one in decisions}, before, memory)
-    files, gone = _files(here, config, ctx, decisions, link)
-    # An installer writes the linker's file of its version; that is nobody's option, and goes, unless it was there.
-    ours = {one.item.minor for one in runs} | ({entry["minor"] for entry in here["toolkits"] if entry["marker"]} if half else set())
+    link = toolkit_link.decide(
+        stage, probed, config["cuda_toolkit_default"], {one.item.minor: one.path for one in decisions}, before, earlier
+    )
+    files, gone = _files(probed, config, ctx, decisions, link)
+    # An installer writes a linker file for its version. It is removed unless it existed before.
+    ours = {one.item.minor for one in runs} | (
+        {entry["minor"] for entry in probed["toolkits"] if entry["marker"]} if interrupted else set()
+    )
     stray = [f"/etc/ld.so.conf.d/cuda-{minor.replace('.', '-')}.conf" for minor in sorted(ours)]
     stray = [path for path in stray if path not in before["ldconf"]]
     repository = nvidia_repository.params(state, config, ctx, "cuda_toolkit") if packages else None
     changes = [*(entry["path"] for entry in files), *gone, *([toolkit_link.DEFAULT] if link.change else [])]
-    _name(stage, config, ctx, decisions, todo, changes, half)
+    _name(stage, config, ctx, decisions, todo, changes, interrupted)
     needed = {*(APT_RUNFILE if runs else ()), *(nvidia_repository.APT if packages else ())}
     stage.apt = sorted(name for name in needed if state["apt"].get(name) is None)
     runfiles = [_runfile(config, ctx, one) for one in runs]
-    stage.remember = _remember(here, memory, config, ctx, decisions, sources, link, repository)
+    stage.remember = _remember(probed, earlier, config, ctx, decisions, sources, link, repository)
     params: Params = {
         "runfiles": runfiles,
         "repository": repository,
@@ -109,7 +113,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "files": files,
         "gone": gone,
         "stray": stray,
-        "ldconfig": bool(runs) or toolkit_texts.LDCONF in [*gone, *(entry["path"] for entry in files)] or bool(half and stray),
+        "ldconfig": bool(runs) or toolkit_texts.LDCONF in [*gone, *(entry["path"] for entry in files)] or bool(interrupted and stray),
         "checks": [{"nvcc": f"{one.path}/bin/nvcc", "minor": one.item.minor} for one in decisions],
         "before": {
             "links": {toolkit_link.DEFAULT: before["default"]},
@@ -123,8 +127,8 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.needs += repository["needs"] if repository else []
     stage.disk = _room(config, ctx, runs, packages)
     stage.stand_in = any(entry.get("stand_in") for entry in stage.remember["toolkits"].values())
-    stage.warnings += [text for text in (toolkit_wanted.compiler(state, ctx, one.item) for one in decisions) if text]
-    stage.before = {"toolkits": {one.item.minor: one.have or None for one in todo}, "default": before["default"]}
+    stage.warnings += [text for text in (toolkit_wanted.compiler_warning(state, ctx, one.item) for one in decisions) if text]
+    stage.before = {"toolkits": {one.item.minor: one.installed or None for one in todo}, "default": before["default"]}
     stage.after = {
         "toolkits": {one.item.minor: {"version": one.item.version, "path": one.path, "from": sources[one.item.minor]} for one in todo},
         "default": link.target,
@@ -134,60 +138,60 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     return stage
 
 
-def _leads_to_ours(here: dict[str, Any], target: str, planned: list[str]) -> bool:
-    marked = [entry["path"] for entry in here["toolkits"] if entry["marker"]]
+def _leads_to_ours(probed: dict[str, Any], target: str, planned: list[str]) -> bool:
+    marked = [entry["path"] for entry in probed["toolkits"] if entry["marker"]]
     return any(toolkit_link.same(target, path) for path in [*marked, *planned])
 
 
-def _before(stage: Stage, ctx: Context, here: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """How the host was before a run that was cut short; as it is, where that run had not written it down."""
+def _before(stage: Stage, ctx: Context, probed: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The host's state before an interrupted run; its present state where that run had not written it yet."""
     try:
-        state = parse.parse(here["before"], before_of(ctx))
+        state = parse.parse(probed["before"], before_of(ctx))
     except snapshot.StateError as error:
         stage.problem(*error.args[0].split(". ", 1))
         state = None
     return {"default": state.before.links.get(toolkit_link.DEFAULT), "ldconf": sorted(state.before.files)} if state else dict(found)
 
 
-def _decide(stage: Stage, here: dict[str, Any], config: dict[str, Any], memory: dict[str, Any], item: Wanted) -> Decision:
+def _decide(stage: Stage, probed: dict[str, Any], config: dict[str, Any], earlier: dict[str, Any], item: Wanted) -> Decision:
     path = f"{prefix_of(config)}/cuda-{item.minor}"
-    at = next((entry for entry in here["toolkits"] if entry["path"] == path), None)
-    whole = [entry for entry in here["toolkits"] if entry["minor"] == item.minor and entry["nvcc"] and entry["version"]]
-    # The folder of that name comes before another one of the same minor version.
-    whole.sort(key=lambda entry: (entry["path"] == path, numbers(entry["version"])), reverse=True)
-    ours = bool(at and (at["marker"] or (at["packaged"] and memory.get("toolkits", {}).get(item.minor, {}).get("source") == "nvidia")))
+    at = next((entry for entry in probed["toolkits"] if entry["path"] == path), None)
+    complete = [entry for entry in probed["toolkits"] if entry["minor"] == item.minor and entry["nvcc"] and entry["version"]]
+    # The folder with the standard name is preferred to another one of the same minor version.
+    complete.sort(key=lambda entry: (entry["path"] == path, numbers(entry["version"])), reverse=True)
+    ours = bool(at and (at["marker"] or (at["packaged"] and earlier.get("toolkits", {}).get(item.minor, {}).get("source") == "nvidia")))
     if at and at["marker"] and at["marker"].get("state") != "whole":
-        return Decision(item, "repair", path, f"the installation of CUDA {item.minor} was cut short", at["version"] or "")
-    if whole:
-        best = whole[0]
-        have, whose = best["version"], "" if best["marker"] or (ours and best is at) else ", installed by somebody else"
-        if toolkit_wanted.older(have, item.version):
+        return Decision(item, "repair", path, f"the installation of CUDA {item.minor} was interrupted", at["version"] or "")
+    if complete:
+        best = complete[0]
+        installed, origin = best["version"], "" if best["marker"] or (ours and best is at) else ", which this role did not install"
+        if toolkit_wanted.older(installed, item.version):
             if best is at and ours:
-                return Decision(item, "upgrade", path, f"CUDA {have} is older than {item.version}", have)
+                return Decision(item, "upgrade", path, f"CUDA {installed} is older than {item.version}", installed)
             if item.exact:
                 stage.problem(
-                    f"{best['path']} is somebody else's CUDA {have}, and {item.version} would go to the same place.",
-                    f"Set cuda_toolkit_versions to {item.minor} to make do with it, or cuda_toolkit_prefix to another folder.",
+                    f"{best['path']} holds CUDA {installed}, which this role did not install; {item.version} would go to the same folder.",
+                    f"Set cuda_toolkit_versions to {item.minor} to use it as it is, or cuda_toolkit_prefix to another folder.",
                 )
-        return Decision(item, "keep", best["path"], f"CUDA {have} is at {best['path']}{whose}", have)
-    # What apt began, apt completes; a runfile over it is refused elsewhere.
+        return Decision(item, "keep", best["path"], f"CUDA {installed} is at {best['path']}{origin}", installed)
+    # Apt completes what apt began; a runfile over it is refused by _check_packaged.
     if at and not ours and not at["packaged"] and (at["type"] != "dir" or not at["empty"]):
         stage.problem(
-            f"{path} exists and holds no whole CUDA {item.minor} toolkit that can be looked into, and it is not from here.",
+            f"{path} exists, holds no readable, complete CUDA {item.minor} toolkit, and was not installed by this role.",
             "Move it away, or set cuda_toolkit_prefix to another folder.",
         )
         return Decision(item, "keep", path, f"{path} is in the way")
     if at and at["marker"] and not at["empty"]:
-        return Decision(item, "repair", path, f"the CUDA {item.minor} that was installed here is no longer whole", at["version"] or "")
-    return Decision(item, "install", path, f"there is no CUDA {item.minor}")
+        return Decision(item, "repair", path, f"the CUDA {item.minor} toolkit of an earlier run is incomplete", at["version"] or "")
+    return Decision(item, "install", path, f"CUDA {item.minor} is not installed")
 
 
-def _check_packaged(stage: Stage, here: dict[str, Any], runs: list[Decision]) -> None:
+def _check_packaged(stage: Stage, probed: dict[str, Any], runs: list[Decision]) -> None:
     for one in runs:
-        if any(entry["path"] == one.path and entry["packaged"] for entry in here["toolkits"]):
+        if any(entry["path"] == one.path and entry["packaged"] for entry in probed["toolkits"]):
             stage.problem(
                 f"{one.path} belongs to Debian packages, and a runfile would overwrite them.",
-                "Set cuda_toolkit_source=nvidia, or cuda_toolkit_prefix to another folder.",
+                "Set cuda_toolkit_source=nvidia, or set cuda_toolkit_prefix to another folder.",
             )
 
 
@@ -200,8 +204,8 @@ def _runfile(config: dict[str, Any], ctx: Context, one: Decision) -> Runfile:
         "stand_in": bool(record.get("stand_in")),
         "version": one.item.version,
     }
-    # --override only skips the installer's own check of the compiler: what a compiler is good for is said before, and is nobody's reason
-    # to do without the libraries.
+    # --override skips only the installer's check of the compiler: the plan warns about an unsupported compiler, and the libraries are
+    # useful without one.
     options = ["--silent", "--override", "--toolkit", f"--installpath={one.path}", f"--tmpdir={tmpdir}", "--no-man-page"]
     return {
         "version": one.item.version,
@@ -221,12 +225,12 @@ def _marker(about: dict[str, Any], state: str) -> str:
 
 
 def _package(item: Wanted) -> str:
-    """The package that brings the toolkit and no driver; with the patch where a person named one."""
+    """The package of the toolkit without a driver; with the patch where the user named one."""
     return f"cuda-toolkit-{item.minor.replace('.', '-')}" + (f"={item.version}-*" if item.exact else "")
 
 
 def _files(
-    here: dict[str, Any], config: dict[str, Any], ctx: Context, decisions: list[Decision], link: toolkit_link.Link
+    probed: dict[str, Any], config: dict[str, Any], ctx: Context, decisions: list[Decision], link: toolkit_link.Link
 ) -> tuple[list[TextFile], list[str]]:
     """The files that differ, and those that are no longer wanted."""
     wanted = {f"{ctx.prefix}/cuda-{one.item.minor}.env": toolkit_texts.environment(one.path, ctx.prefix) for one in decisions}
@@ -235,30 +239,38 @@ def _files(
         wanted[toolkit_texts.PROFILE] = toolkit_texts.environment(named[0], ctx.prefix, libraries=False)
     if config["cuda_toolkit_ldconfig"] and decisions:
         wanted[toolkit_texts.LDCONF] = toolkit_texts.libraries([one.path for one in decisions], ctx.prefix)
-    have = {**here["files"], **here["env"]}
+    present = {**probed["files"], **probed["env"]}
     files: list[TextFile] = [
-        {"path": path, "text": text, "ours": os.path.dirname(path) == ctx.prefix} for path, text in wanted.items() if have.get(path) != text
+        {"path": path, "text": text, "ours": os.path.dirname(path) == ctx.prefix}
+        for path, text in wanted.items()
+        if present.get(path) != text
     ]
     ours = toolkit_texts.head(ctx.prefix)
-    return files, [path for path, text in here["files"].items() if text is not None and text.startswith(ours) and path not in wanted]
+    return files, [path for path, text in probed["files"].items() if text is not None and text.startswith(ours) and path not in wanted]
 
 
 def _name(
-    stage: Stage, config: dict[str, Any], ctx: Context, decisions: list[Decision], todo: list[Decision], changes: list[str], half: bool
+    stage: Stage,
+    config: dict[str, Any],
+    ctx: Context,
+    decisions: list[Decision],
+    todo: list[Decision],
+    changes: list[str],
+    interrupted: bool,
 ) -> None:
     """The action, its reason, and the version that the table shows."""
-    stage.version = ", ".join(f"CUDA {one.item.version if one in todo else one.have}" for one in decisions)
+    stage.version = ", ".join(f"CUDA {one.item.version if one in todo else one.installed}" for one in decisions)
     if todo:
-        stage.action = next(word for word in RANK if word in [one.action for one in todo])
+        stage.action = next(action for action in RANK if action in [one.action for one in todo])
         stage.reason = "; ".join(one.why for one in todo)
-    elif half:
-        stage.action, stage.reason = "repair", "an earlier run was cut short"
+    elif interrupted:
+        stage.action, stage.reason = "repair", "an earlier run was interrupted"
     elif changes:
         stage.action, stage.reason = "configure", ", ".join(changes) + (" differs" if len(changes) == 1 else " differ")
     elif decisions:
         stage.reason = "; ".join(one.why for one in decisions)
     else:
-        asked = "cuda_toolkit_versions is empty" if not config["cuda_toolkit_versions"] else f"the stack {ctx.stack['name']} needs none"
+        asked = "cuda_toolkit_versions is empty" if not config["cuda_toolkit_versions"] else f"the {ctx.stack['name']} stack needs none"
         stage.action, stage.reason = "skip", asked
 
 
@@ -274,8 +286,8 @@ def _room(config: dict[str, Any], ctx: Context, runs: list[Decision], packages: 
 
 
 def _remember(
-    here: dict[str, Any],
-    memory: dict[str, Any],
+    probed: dict[str, Any],
+    remembered: dict[str, Any],
     config: dict[str, Any],
     ctx: Context,
     decisions: list[Decision],
@@ -283,12 +295,12 @@ def _remember(
     link: toolkit_link.Link,
     repository: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """What removal goes by: the toolkits that are ours, the link as it was, files, and the packages that tasks add."""
-    paths, earlier = {entry["path"] for entry in here["toolkits"]}, memory.get("toolkits", {})
+    """What removal needs: this role's toolkits, the link as it was, files, and the packages that tasks add."""
+    paths, earlier = {entry["path"] for entry in probed["toolkits"]}, remembered.get("toolkits", {})
     toolkits = {name: entry for name, entry in earlier.items() if entry["path"] in paths}
-    # Those below another prefix are out of sight here, and ours all the same.
+    # Toolkits below another prefix are not probed, but belong to this role all the same.
     toolkits |= {entry["path"]: entry for entry in earlier.values() if os.path.dirname(entry["path"]) != prefix_of(config)}
-    for entry in here["toolkits"]:
+    for entry in probed["toolkits"]:
         if entry["marker"]:
             about = {key: entry["marker"].get(key) for key in ("record", "sha256", "version", "stand_in")}
             toolkits[entry["minor"]] = {**about, "path": entry["path"], "source": "runfile"}
@@ -300,10 +312,10 @@ def _remember(
         elif source == "nvidia":
             stand_in = bool(repository and repository["key"].get("stand_in"))
             toolkits[one.item.minor] = {"version": one.item.version, "path": one.path, "source": source, "stand_in": stand_in}
-    files = {path for path in memory.get("files", []) if path not in (toolkit_texts.PROFILE, toolkit_texts.LDCONF)}
+    files = {path for path in remembered.get("files", []) if path not in (toolkit_texts.PROFILE, toolkit_texts.LDCONF)}
     files |= {f"{ctx.prefix}/cuda-{one.item.minor}.env" for one in decisions} | set(repository["files"] if repository else [])
     if decisions:
         files |= {toolkit_texts.PROFILE} if config["cuda_toolkit_path"] else set()
         files |= {toolkit_texts.LDCONF} if config["cuda_toolkit_ldconfig"] else set()
     links = {toolkit_link.DEFAULT: link.remember} if link.remember else {}
-    return {**snapshot.as_dict(snapshot.changes_from(memory)), "toolkits": toolkits, "files": sorted(files), "links": links}
+    return {**snapshot.as_dict(snapshot.changes_from(remembered)), "toolkits": toolkits, "files": sorted(files), "links": links}

@@ -1,4 +1,4 @@
-"""CUDA toolkits, where ``/usr/local/cuda`` points, the host's compiler, and the files that make a toolkit known."""
+"""Probe CUDA toolkits, the target of ``/usr/local/cuda``, the host's compiler, and the files that announce a toolkit."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def toolkits(host: Host, prefix: str) -> list[dict[str, Any]]:
     found = []
     for name in host.listdir(prefix):
         path = f"{prefix.rstrip('/')}/{name}"
-        seen = host.lstat(path)
-        if not FOLDER.match(name) or seen is None or (name == "cuda" and seen["type"] == "link"):
+        status = host.lstat(path)
+        if not FOLDER.match(name) or status is None or (name == "cuda" and status["type"] == "link"):
             continue
         inside = host.listdir(path)
         version = version_of(host, path)
@@ -53,8 +53,8 @@ def toolkits(host: Host, prefix: str) -> list[dict[str, Any]]:
         found.append(
             {
                 "path": path,
-                "type": seen["type"],
-                # What cannot be looked into is somebody's, and not empty.
+                "type": status["type"],
+                # A folder that cannot be read belongs to the user and counts as not empty.
                 "empty": host.exists(f"{path}/.") and not [entry for entry in inside if entry != MARKER],
                 "version": version,
                 "minor": minor,
@@ -83,7 +83,7 @@ def version_of(host: Host, path: str) -> str | None:
 def compiler(host: Host) -> str | None:
     """The version of the host's g++, or else of its gcc; nvcc takes what PATH has."""
     for name in ("g++", "gcc"):
-        said = host.run([name, "-dumpfullversion"])
-        if said["rc"] == 0 and re.match(r"\d+", said["out"].strip()):
-            return str(said["out"].strip())
+        answer = host.run([name, "-dumpfullversion"])
+        if answer["rc"] == 0 and re.match(r"\d+", answer["out"].strip()):
+            return str(answer["out"].strip())
     return None

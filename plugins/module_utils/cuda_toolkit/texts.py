@@ -1,4 +1,4 @@
-"""The files that make a toolkit known: to one shell, to everybody's shells, to the dynamic linker."""
+"""The files that announce a toolkit: to one shell, to all shells, to the dynamic linker."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ LDCONF = "/etc/ld.so.conf.d/codetr-cuda.conf"
 
 
 def head(prefix: str) -> str:
-    """The first words of each file: the same file may be written for another folder of ours, and is then that one's to take back."""
+    """The beginning of each file. It names the prefix, because another prefix on the same host may own the file."""
     return f"# Written by codetr-provision for {prefix}."
 
 
 def environment(path: str, prefix: str, libraries: bool = True) -> str:
-    """A file for any POSIX shell to source: the toolkit at ``path`` comes first, and stands there once however often it is sourced.
+    """A file for any POSIX shell to source: the toolkit at ``path`` comes first, and only once however often it is sourced.
 
     Args:
-        libraries: whether its libraries come first, too; for everybody that would take the place of those that programs bring along.
+        libraries: whether its libraries come first, too. For all shells they would hide the libraries that programs bundle.
     """
     found = 'LD_LIBRARY_PATH="$(codetr_cuda_first "$CUDA_HOME/lib64" "${LD_LIBRARY_PATH:-}")"\n' if libraries else ""
     return f"""{head(prefix)} Source it; the toolkit comes first on PATH, and only once.

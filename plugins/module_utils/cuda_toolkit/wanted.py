@@ -1,4 +1,4 @@
-"""Which CUDA toolkits the config name, and where each would come from."""
+"""Which CUDA toolkits are wanted, and where each comes from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.stage import Cont
 from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of, numbers
 
 RECORD = re.compile(r"cuda-(\d+\.\d+\.\d+)-linux-x86_64$")
-# What a version.json may have in the place of the patch is the day on which it was built, as in 11.8.20220929.
+# A version.json may have the day of the build in place of the patch, as in 11.8.20220929.
 DATE = 1_000_000
 
 
@@ -20,8 +20,8 @@ class Wanted:
     """One toolkit.
 
     Attributes:
-        version: as whole as it is known, ``11.4.4``; ``11.4`` where no record says more.
-        exact: whether a person named the patch, so that an older one will not do.
+        version: as far as it is known, ``11.4.4``; ``11.4`` where no record has the patch.
+        exact: whether the user named the patch, so that an older one is not enough.
         record: the runfile's artifact record, or None.
     """
 
@@ -36,13 +36,13 @@ class Wanted:
 
     @property
     def record_name(self) -> str:
-        """The record that would say where the runfile is."""
+        """The name of the runfile's record."""
         return f"cuda-{self.version}-linux-x86_64"
 
 
-def older(have: str, want: str) -> bool:
-    """Whether ``have`` is an older patch of the same minor version; one that is not known counts as good enough."""
-    one, other = numbers(have), numbers(want)
+def older(installed: str, version: str) -> bool:
+    """Whether ``installed`` is an older patch of the same minor version; an unknown patch is good enough."""
+    one, other = numbers(installed), numbers(version)
     return len(one) > 2 and len(other) > 2 and one[2] < DATE and one[:3] < other[:3]
 
 
@@ -55,9 +55,9 @@ def records(ctx: Context) -> dict[str, dict[str, Any]]:
 def wanted(stage: Stage, config: dict[str, Any], ctx: Context) -> list[Wanted]:
     """The toolkits that the config and the stack name, each minor version once."""
     names = [
-        (name, word != "auto")
-        for word in config["cuda_toolkit_versions"]
-        for name in (list(ctx.stack.get("toolkits") or []) if word == "auto" else [word])
+        (name, entry != "auto")
+        for entry in config["cuda_toolkit_versions"]
+        for name in (list(ctx.stack.get("toolkits") or []) if entry == "auto" else [entry])
     ]
     known = records(ctx)
     found: dict[str, Wanted] = {}
@@ -75,7 +75,7 @@ def wanted(stage: Stage, config: dict[str, Any], ctx: Context) -> list[Wanted]:
 
 
 def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Context, item: Wanted) -> str:
-    """``runfile`` or ``nvidia``; a problem, and an empty string, where there is neither."""
+    """``runfile`` or ``nvidia``; an empty string and a problem where neither has the toolkit."""
     option, system = config["cuda_toolkit_source"], state["os"]["name"]
     known = ", ".join(records(ctx))
     if option != "nvidia" and item.record and item.record.get("sha256"):
@@ -84,17 +84,20 @@ def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
         carried = nvidia_repository.carries(ctx.release, item.minor)
         if option == "nvidia" and carried is False:
             stage.problem(
-                f"NVIDIA's apt repository for {system} carries no CUDA {item.minor}.",
-                f"Set cuda_toolkit_source=runfile; there are records for {known}.",
+                f"NVIDIA's apt repository for {system} has no CUDA {item.minor}.",
+                f"Set cuda_toolkit_source=runfile (records exist for {known}).",
             )
             return ""
         if option == "nvidia" and config["cuda_toolkit_prefix"].rstrip("/") != "/usr/local":
-            stage.problem("NVIDIA's packages go to /usr/local only.", "Leave cuda_toolkit_prefix out, or set cuda_toolkit_source=runfile.")
+            stage.problem(
+                "NVIDIA's packages install to /usr/local only.",
+                "Leave cuda_toolkit_prefix at /usr/local, or set cuda_toolkit_source=runfile.",
+            )
             return ""
         if option == "nvidia" or (carried and config["cuda_toolkit_prefix"].rstrip("/") == "/usr/local"):
             return "nvidia"
     if item.record:
-        what, fix = f"The artifact record {item.record_name} has no sha256.", "Give it in provision_artifacts."
+        what, fix = f"The artifact record {item.record_name} has no sha256.", "Add it in provision_artifacts."
     else:
         what = f"There is no artifact record {item.record_name}."
         fix = f"Add it to provision_artifacts with its URL and sha256, or choose one of: {known}."
@@ -104,20 +107,20 @@ def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
     return ""
 
 
-def compiler(state: dict[str, Any], ctx: Context, item: Wanted) -> str:
-    """A sentence where nvcc does not work with the host's compiler, or with the one that apt would bring; else empty."""
+def compiler_warning(state: dict[str, Any], ctx: Context, item: Wanted) -> str:
+    """A warning where nvcc does not support the host's compiler, or the one that apt would install; else empty."""
     below = str((item.record or {}).get("gcc_below") or "")
     offered = ctx.release.compilers
-    have = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
-    if not below or not have or numbers(have) < numbers(below):
+    compiler = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
+    if not below or not compiler or numbers(compiler) < numbers(below):
         return ""
-    whose = "which this host has" if state["cuda_toolkit"]["gcc"] else f"which is what {state['os']['name']} installs"
+    origin = "which this host has" if state["cuda_toolkit"]["gcc"] else f"which is what {state['os']['name']} installs"
     limit = numbers(below)[0]
     fits = max((major for major in offered if major < limit), default=None)
     fix = (
         f"Install g++-{fits} and call `nvcc -ccbin g++-{fits}`."
         if fits
-        else f"{state['os']['name']} has none; take one from elsewhere, such as gxx_linux-64={limit - 1} of conda-forge, "
-        "and give its path as `nvcc -ccbin`."
+        else f"{state['os']['name']} has none; install one from elsewhere, such as gxx_linux-64={limit - 1} of conda-forge, "
+        "and pass its path to `nvcc -ccbin`."
     )
-    return f"nvcc of CUDA {item.version} does not work with g++ {have}, {whose}: it needs one below {below}. {fix}"
+    return f"nvcc of CUDA {item.version} does not support g++ {compiler}, {origin}: it needs a version below {below}. {fix}"
