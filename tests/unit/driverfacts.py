@@ -19,7 +19,7 @@ SYSTEMS = {
     "ubuntu24.04": ("ubuntu", "24.04", "noble", "6.8.0-1030-aws", "aws"),
 }
 # One of each kind that upstream's tables name: PCI id, compute capability, oldest and newest branch that drives it.
-CARDS = {
+GPUS = {
     "K80": ("102d", "3.7", 0, 470),
     "M40": ("17fd", "5.2", 0, 580),
     "P100": ("15f8", "6.0", 0, 580),
@@ -64,12 +64,12 @@ VERSIONS = {
 
 
 def works(name: str, branch: int) -> bool:
-    """Whether a branch drives a card, by the table here and not by the plan's."""
-    _, _, first, last = CARDS[name]
+    """Whether a branch drives a GPU, by the table here and not by the plan's."""
+    _, _, first, last = GPUS[name]
     return first <= branch <= last
 
 
-def card(device: str, address: str = "0000:00:1e.0", bound: str = "") -> dict[str, Any]:
+def gpu_entry(device: str, address: str = "0000:00:1e.0", bound: str = "") -> dict[str, Any]:
     """A GPU as the probe finds it."""
     return {"address": address, "device": device, "subsystem": "10de:0000", "driver": bound, "model": "", "virtual": False, "mig": 0}
 
@@ -106,7 +106,7 @@ def gpu_host(
     state = copy.deepcopy(BARE if config is None else bare(config))
     state["os"].update(id=id_, version=version, codename=codename, name=f"{id_.capitalize()} {version} ({codename})")
     state["machine"]["kernel"] = release
-    state["gpus"] = [card(CARDS[name][0], f"0000:00:{30 + number:02x}.0") for number, name in enumerate(gpus or [])]
+    state["gpus"] = [gpu_entry(GPUS[name][0], f"0000:00:{30 + number:02x}.0") for number, name in enumerate(gpus or [])]
     here = state["nvidia_driver"]
     releases = [release, *([extra_kernel] if extra_kernel else [])]
     here["kernels"] = kernels(*releases, flavour=flavour)

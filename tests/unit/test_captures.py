@@ -32,8 +32,8 @@ def planned(captured: dict[str, Any], folder: Path, **given: Any) -> tuple[dict[
 
 def test_the_driver_stays_and_modern_is_chosen(captured: dict[str, Any], tmp_path: Path) -> None:
     state, made = planned(captured, tmp_path)
-    (card,) = made["gpus"]
-    assert (card["name"], card["device"], card["capability"], card["driver"]) == ("NVIDIA H200", "2335", "9.0", "nvidia")
+    (gpu,) = made["gpus"]
+    assert (gpu["name"], gpu["device"], gpu["capability"], gpu["driver"]) == ("NVIDIA H200", "2335", "9.0", "nvidia")
     stage = made["stages"]["nvidia_driver"]
     assert (made["stack"], stage["action"]) == ("modern", "keep")
     assert stage["reason"] == "driver 580.159.04 (from outside this system) can run the modern stack and is kept"

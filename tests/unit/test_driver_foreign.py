@@ -1,4 +1,4 @@
-"""Drivers that somebody else installed and that lack a module or a card: completed with their own kind, or refused, never taken over."""
+"""Drivers that somebody else installed and that lack a module or a GPU: completed with their own kind, or refused, never taken over."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_kernel_that_the_drivers_package_was_not_tested_with_is_not_tried(tmp_
     assert f"this host has {release}" in problem["message"]
 
 
-def test_a_new_card_that_the_loaded_driver_does_not_take_counts(tmp_path: Path) -> None:
+def test_a_new_gpu_that_the_loaded_driver_does_not_take_counts(tmp_path: Path) -> None:
     l4 = "0000:00:1f.0 3D controller [0302]: NVIDIA Corporation AD104GL [L4] [10de:27b8] (rev a1)"
     replay = replayed.read("packages-held-one-by-one")
     replay["files"].update(replayed.gpus(l4))

@@ -1,4 +1,4 @@
-"""What the plan decides for the driver: what is kept, what is installed and from where, what is refused and with which way out."""
+"""What the plan decides for the driver: what is kept, what is installed and from where, what is refused and with which fix."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from ansible_collections.codetr.provision.plugins.module_utils.stack import choose as stacks
-from driverfacts import CARDS, NEW_KERNEL, SYSTEMS, VERSIONS, driver_plan, gpu_host, works
+from driverfacts import GPUS, NEW_KERNEL, SYSTEMS, VERSIONS, driver_plan, gpu_host, works
 from hostfacts import known, wanted
 
 
-@pytest.mark.parametrize("name", CARDS)
-def test_every_card_is_known_by_its_id(name: str) -> None:
-    device, capability, first, _ = CARDS[name]
+@pytest.mark.parametrize("name", GPUS)
+def test_every_gpu_is_known_by_its_id(name: str) -> None:
+    device, capability, first, _ = GPUS[name]
     table = known(wanted())["local"]["nvidia_driver"]["gpus"]
     (found,) = gpu_table.describe([{"address": "0000:01:00.0", "device": device, "subsystem": "10de:0000", "model": ""}], table)
     assert found["capability"] == capability
@@ -30,23 +30,23 @@ def test_one_a100_is_in_470s_list_with_one_subsystem_only() -> None:
     assert [gpu_table.drives(470, gpu) for gpu in gpu_table.describe(gpus, table)] == [True, False]
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", GPUS)
 def test_the_stack_that_is_chosen_by_itself(name: str) -> None:
-    capability = gpu_table.capability_number(CARDS[name][1])
+    capability = gpu_table.capability_number(GPUS[name][1])
     made, _, problems = driver_plan(gpu_host(gpus=[name]))
     assert made["stack"] == ("cu113" if capability <= (8, 9) else "modern")
     assert problems == []
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", GPUS)
 def test_without_a_driver_one_that_fits_is_installed(name: str, system: str) -> None:
     made, stage, problems = driver_plan(gpu_host(system, [name]))
     assert problems == [], problems
     assert stage["action"] == "install"
     branch = stage["params"]["branch"]
     assert works(name, branch)
-    capability = gpu_table.capability_number(CARDS[name][1])
+    capability = gpu_table.capability_number(GPUS[name][1])
     if capability <= (8, 6) and name != "A800":
         assert branch == 470
     assert branch >= (470 if made["stack"] == "cu113" else 535)
@@ -54,13 +54,13 @@ def test_without_a_driver_one_that_fits_is_installed(name: str, system: str) -> 
         assert all("open" in " ".join(each["packages"]) for each in stage["params"]["sets"])
 
 
-HOSTS = [case for case in itertools.product(CARDS, SYSTEMS, VERSIONS, ("auto", "470")) if works(case[0], case[2])]
+HOSTS = [case for case in itertools.product(GPUS, SYSTEMS, VERSIONS, ("auto", "470")) if works(case[0], case[2])]
 
 
 @pytest.mark.parametrize(("name", "system", "driver", "option"), HOSTS)
 def test_a_driver_that_can_run_the_stack_stays_whatever_is_asked_for(name: str, system: str, driver: int, option: str) -> None:
     made, stage, problems = driver_plan(gpu_host(system, [name], driver=driver), nvidia_driver_branch=option)
-    capability = gpu_table.capability_number(CARDS[name][1])
+    capability = gpu_table.capability_number(GPUS[name][1])
     least = 450 if capability <= (8, 9) else 570 if capability >= (10, 0) else 525
     if driver >= least:
         assert (stage["action"], problems) == ("keep", []), stage["reason"]
@@ -74,8 +74,8 @@ def test_a_driver_that_can_run_the_stack_stays_whatever_is_asked_for(name: str, 
     assert made["stages"]["nvidia_driver"]["params"].get("branch") in (None, 470, 535, 580)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CARDS.items() if entry[2] > 470])
-def test_470_on_a_card_that_it_cannot_drive_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, entry in GPUS.items() if entry[2] > 470])
+def test_470_on_a_gpu_that_it_cannot_drive_is_refused(name: str) -> None:
     _, stage, problems = driver_plan(gpu_host(gpus=[name]), nvidia_driver_branch="470")
     (problem,) = problems
     assert "Driver 470 cannot drive" in problem["message"]
@@ -83,8 +83,8 @@ def test_470_on_a_card_that_it_cannot_drive_is_refused(name: str) -> None:
     assert stage["params"] == {}
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CARDS.items() if gpu_table.capability_number(entry[1]) >= (9, 0)])
-def test_cu113_on_a_card_that_it_has_no_code_for_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, entry in GPUS.items() if gpu_table.capability_number(entry[1]) >= (9, 0)])
+def test_cu113_on_a_gpu_that_it_has_no_code_for_is_refused(name: str) -> None:
     _, _, problems = driver_plan(gpu_host(gpus=[name], driver=580), codetr_stack="cu113")
     (problem,) = problems
     assert "Stack cu113 has no code for" in problem["message"]
@@ -177,7 +177,7 @@ def test_the_persistence_daemon_and_other_modules_are_nobody() -> None:
     (["T4", "H100"], "cu113", "Stack cu113 has no code for H100"),
     (["K80", "L4"], "auto", "No driver drives all GPUs"),
 ])  # fmt: skip
-def test_mixed_cards_that_nothing_serves(gpus: list[str], option: str, part: str) -> None:
+def test_mixed_gpus_that_nothing_serves(gpus: list[str], option: str, part: str) -> None:
     _, _, problems = driver_plan(gpu_host(gpus=gpus), codetr_stack=option)
     (problem,) = problems
     assert part in problem["message"]
@@ -185,12 +185,12 @@ def test_mixed_cards_that_nothing_serves(gpus: list[str], option: str, part: str
 
 
 @pytest.mark.parametrize("ignored", ["10de:102d", "102D", "0000:00:1e.0"])
-def test_a_card_that_is_left_out_does_not_count(ignored: str) -> None:
+def test_a_gpu_that_is_left_out_does_not_count(ignored: str) -> None:
     made, stage, problems = driver_plan(gpu_host(gpus=["K80", "L4"]), provision_ignore_gpus=[ignored])
     assert (problems, made["stack"], stage["params"]["branch"]) == ([], "cu113", 535)
 
 
-def test_mixed_cards_that_one_stack_serves() -> None:
+def test_mixed_gpus_that_one_stack_serves() -> None:
     made, stage, problems = driver_plan(gpu_host(gpus=["T4", "H100"]))
     assert (problems, made["stack"], stage["params"]["branch"]) == ([], "modern", 580)
 
@@ -284,7 +284,7 @@ def test_an_image_is_baked_where_apt_has_its_lists_and_no_kernel_is_installed() 
     assert "linux-headers-amd64" in stage["params"]["choices"][0]["packages"]
 
 
-def test_a_card_can_need_a_newer_driver_than_the_stack():
+def test_a_gpu_can_need_a_newer_driver_than_the_stack():
     """CUDA 12 runs from 525 on, and on Blackwell from 570, the first branch that drives it."""
     stack = known(wanted())["stacks"]["modern"]
     hopper, blackwell = {"capability": "9.0"}, {"capability": "10.0"}

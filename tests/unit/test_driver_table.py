@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
-from driverfacts import CARDS, NEW_KERNEL, SYSTEMS, VERSIONS, bring, driver_plan, driver_stage, gpu_host, works
+from driverfacts import GPUS, NEW_KERNEL, SYSTEMS, VERSIONS, bring, driver_plan, driver_stage, gpu_host, works
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 CASES = st.fixed_dictionaries({
     "system": st.sampled_from(sorted(SYSTEMS)),
-    "gpus": st.lists(st.sampled_from(sorted(CARDS)), max_size=3),
+    "gpus": st.lists(st.sampled_from(sorted(GPUS)), max_size=3),
     "driver": st.sampled_from([None, *VERSIONS]),
     "whose": st.sampled_from(["distribution", "nvidia", "other", "runfile", "outside"]),
     "extra": st.sampled_from([None, NEW_KERNEL]),
@@ -48,12 +48,12 @@ def test_what_holds_for_every_host(case: dict[str, Any]) -> None:
     made, stage, problems = driver_plan(state, **case["config"])
     touched = not problems and stage["todo"]
     branch = stage["params"].get("branch") if touched and stage["action"] in ("install", "replace", "repair") else None
-    # A refusal always names a way out, in whole sentences.
+    # A refusal always names a fix, in whole sentences.
     for item in problems:
         assert item["message"].endswith("."), item
         assert item["fix"].endswith("."), item
         assert len(item["fix"]) > 20
-    # Never a downgrade, never a branch that a card of the host cannot be driven by, never a change that nobody asked for.
+    # Never a downgrade, never a branch that a GPU of the host cannot be driven by, never a change that nobody asked for.
     if branch is not None and case["driver"] is not None:
         assert branch >= case["driver"]
         assert case["config"]["nvidia_driver_replace"] or stage["action"] == "repair"
@@ -76,7 +76,7 @@ def test_what_holds_for_every_host(case: dict[str, Any]) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(sorted(CARDS)), st.sampled_from(sorted(SYSTEMS)))
+@given(st.sampled_from(sorted(GPUS)), st.sampled_from(sorted(SYSTEMS)))
 def test_the_plan_of_a_host_that_got_what_was_planned_is_empty(name: str, system: str) -> None:
     before = gpu_host(system, [name])
     _, stage, problems = driver_plan(before)
@@ -89,8 +89,8 @@ def test_the_plan_of_a_host_that_got_what_was_planned_is_empty(name: str, system
 
 
 def expected(name: str, driver: int | None, option: str, secure: bool, old_kernel: bool, system: str) -> str:
-    """What must become of a host with one card: keep, install or refuse; worked out from tables of this test alone."""
-    capability = gpu_table.capability_number(CARDS[name][1])
+    """What must become of a host with one GPU: keep, install or refuse; worked out from tables of this test alone."""
+    capability = gpu_table.capability_number(GPUS[name][1])
     stack = option if option != "auto" else "cu113" if capability <= (8, 9) else "modern"
     if stack == "cpu":
         return "skip"
@@ -108,10 +108,10 @@ def expected(name: str, driver: int | None, option: str, secure: bool, old_kerne
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_whole_table(system: str) -> None:
-    """Every card x driver x secure boot x kernel age x stack, on one system: 6,336 hosts."""
+    """Every GPU x driver x secure boot x kernel age x stack, on one system: 6,336 hosts."""
     wrong = []
     for name, driver, secure, extra, option in itertools.product(
-        CARDS, [None, *VERSIONS], (None, False, True), (None, NEW_KERNEL), ("auto", "cpu", "cu113", "modern")
+        GPUS, [None, *VERSIONS], (None, False, True), (None, NEW_KERNEL), ("auto", "cpu", "cu113", "modern")
     ):
         if driver is not None and not works(name, driver):
             continue

@@ -28,29 +28,29 @@ def probe(host: Host) -> list[dict[str, Any]]:
         if read["vendor"] != NVIDIA or not read["class"].startswith(DISPLAY_CLASSES):
             continue
         ids = {name: (host.read(f"{at}/{name}") or "").strip()[2:] for name in ("device", "subsystem_vendor", "subsystem_device")}
-        told = _told(host, address)
+        information = _information(host, address)
         found.append(
             {
                 "address": address,
                 "device": ids["device"].lower(),
                 "subsystem": f"{ids['subsystem_vendor']}:{ids['subsystem_device']}".lower(),
                 "driver": os.path.basename((host.lstat(f"{at}/driver") or {}).get("target") or ""),
-                "model": told["model"],
-                "virtual": host.lstat(f"{at}/physfn") is not None or bool(re.search(r"\bGRID\b|-\d+[A-Z]$", told["model"])),
-                "mig": told["mig"],
+                "model": information["model"],
+                "virtual": host.lstat(f"{at}/physfn") is not None or bool(re.search(r"\bGRID\b|-\d+[A-Z]$", information["model"])),
+                "mig": information["mig"],
             }
         )
     return found
 
 
 def switches(host: Host) -> int:
-    """How many NVSwitches there are; with these, GPUs work only once the fabric manager has set them up."""
+    """Count the NVSwitches; GPUs behind them work only once the fabric manager has set them up."""
     read = [{name: (host.read(f"{PCI}/{address}/{name}") or "").strip() for name in ("vendor", "class")} for address in host.listdir(PCI)]
     return sum(1 for each in read if each["vendor"] == NVIDIA and each["class"].startswith(BRIDGE_CLASS))
 
 
-def _told(host: Host, address: str) -> dict[str, Any]:
-    """What the loaded driver says of one GPU: its name, and how many MIG instances there are."""
+def _information(host: Host, address: str) -> dict[str, Any]:
+    """What the loaded driver reports about one GPU: its name and the number of MIG instances."""
     text = host.read(f"{PROC}/gpus/{address}/information") or ""
     fields = dict(re.findall(r"^([^:\n]+):\s*(.*?)\s*$", text, re.M))
     minor = fields.get("Device Minor", "")

@@ -1,4 +1,4 @@
-"""What a host's GPUs are, by PCI id: name, architecture, compute capability, and which driver branches can drive them."""
+"""Describe GPUs by PCI id: name, architecture, compute capability, and the driver branches that can drive them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 OPEN_REQUIRED, OPEN_NO = "required", "no"
-# Listed for 470 with one subsystem only, and later boards of the same chip that its list has not.
+# 470 lists the first with one subsystem only; the others are later boards of the same chip, which it does not list.
 NOT_IN_470 = {"20b5": "10de:1533", "20bd": "", "20f3": "", "20f5": "", "20f6": ""}
 
 
@@ -17,12 +17,12 @@ def capability_number(capability: Any) -> tuple[int, ...]:
 
 
 def describe(found: list[dict[str, Any]], table: dict[str, Any], deep: list[dict[str, str]] | None = None) -> list[dict[str, Any]]:
-    """Each GPU of the probe, with what the table knows of it; unknown is None.
+    """Add what the table knows to each GPU; what is unknown is None.
 
     Args:
         found: ``state["gpus"]``.
         table: ``roles/nvidia_driver/files/gpus.yml``.
-        deep: nvidia-smi's rows, which tell the compute capability of a GPU that is too new for the table.
+        deep: nvidia-smi's rows, with the compute capability of a GPU that is too new for the table.
 
     Returns:
         The same entries with ``name, chip, architecture, capability, first, last, open`` added: ``first`` and ``last`` are driver
@@ -35,8 +35,8 @@ def describe(found: list[dict[str, Any]], table: dict[str, Any], deep: list[dict
 def _known(gpu: dict[str, Any], table: dict[str, Any], row: dict[str, str]) -> dict[str, Any]:
     device = gpu["device"]
     chip = next((entry for entry in table["chips"] if int(entry["first"], 16) <= int(device or "0", 16) <= int(entry["last"], 16)), None)
-    told = row.get("compute_cap", "")
-    capability = (chip or {}).get("compute_capability") or (told if told.replace(".", "").isdigit() else None)
+    reported = row.get("compute_cap", "")
+    capability = (chip or {}).get("compute_capability") or (reported if reported.replace(".", "").isdigit() else None)
     name = (chip or {}).get("architecture") or _architecture_of(capability, table)
     rules = dict(table["architectures"].get(name, {}))
     rules.update(rules.get("by_capability", {}).get(capability, {}))
@@ -60,19 +60,19 @@ def _architecture_of(capability: str | None, table: dict[str, Any]) -> str | Non
 
 
 def label(gpu: dict[str, Any]) -> str:
-    """A GPU in a sentence: ``Tesla T4 (10de:1eb8, compute capability 7.5)``."""
+    """Format a GPU for a message: ``Tesla T4 (10de:1eb8, compute capability 7.5)``."""
     capability = f", compute capability {gpu['capability']}" if gpu["capability"] else ""
     return f"{gpu['name']} (10de:{gpu['device']}{capability})"
 
 
 def labels(gpus: list[dict[str, Any]]) -> str:
-    """Several GPUs in a sentence, equal ones counted."""
+    """Format GPUs for a message, counting equal ones."""
     texts = [label(gpu) for gpu in gpus]
     return ", ".join(f"{texts.count(text)} x {text}" if texts.count(text) > 1 else text for text in dict.fromkeys(texts))
 
 
 def drives(branch: int, gpu: dict[str, Any]) -> bool:
-    """Whether drivers of a branch can drive a GPU; one that the table does not know is taken to be new, and any branch to be unsure."""
+    """Whether drivers of a branch can drive a GPU; a GPU without limits in the table fits every branch."""
     return (gpu["first"] or 0) <= branch <= (gpu["last"] or 9999)
 
 

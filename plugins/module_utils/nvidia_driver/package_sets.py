@@ -1,4 +1,4 @@
-"""Which packages would bring a driver branch to a host: ordered sets, of which the first that apt can install is taken."""
+"""List the package sets that install a driver branch; the first that apt can install is used."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def counting(driver: dict[str, Any], config: dict[str, Any], container: str) -> 
 
 def headers(driver: dict[str, Any], kernels: list[str], fallback: str) -> list[str]:
     """The packages with headers: for each kernel that lacks them, and the metapackages that bring them for the next kernel too."""
-    known, have = driver["kernels"]["known"], driver["kernel_packages"]
+    known, installed = driver["kernels"]["known"], driver["kernel_packages"]
     exact = [f"linux-headers-{release}" for release in kernels if not known.get(release, {}).get("headers")]
-    metas = [f"linux-headers-{name}" for name in flavours(driver["kernel_packages"]) if f"linux-headers-{name}" not in have]
+    metas = [f"linux-headers-{name}" for name in flavours(driver["kernel_packages"]) if f"linux-headers-{name}" not in installed]
     return [*exact, *metas] or ([] if kernels else [fallback])
 
 
@@ -62,7 +62,7 @@ def of_distribution(
 
     Each is ``{"how": prebuilt|dkms, "branch", "lead", "packages", "modules", "headers", "components", "suite", "kernel_last", "pin"}``.
     ``lead`` is the package whose version must be of the branch, ``modules`` are those of the packages that apt must know, ``changes`` says
-    whether a driver that is there may become another.
+    whether the set may change the present driver.
     """
     if system["id"] == "debian":
         entry = table["debian"].get(system["version"], {})
@@ -83,7 +83,7 @@ def of_distribution(
     dkms = _set("dkms", branch, limited, expand(filled["dkms"], kernels, meta), headers(driver, kernels, ubuntu["headers"]))
     if not kernels:
         return [dkms]
-    # The flavour's package has the next kernel bring its module; where it would bring that kernel itself, or is gone, the others do.
+    # The flavour's package installs the module with the next kernel. Where it would install that kernel too, or is gone, the others do.
     exact = [name for name in filled["prebuilt"] if "{flavour}" not in name]
     prebuilt = [expand(names, kernels, meta) for names in (filled["prebuilt"], exact)]
     return [*(_set("prebuilt", branch, lead, names, []) for names in prebuilt if names), dkms]
@@ -126,7 +126,7 @@ def _set(how: str, branch: int, entry: dict[str, Any], packages: list[str], need
 
 
 def completion(system: dict[str, Any], table: dict[str, Any], driver: dict[str, Any], present: Present) -> dict[str, Any] | None:
-    """What brings a module of the driver that is there to the kernels that lack it; None where nothing that is known here does.
+    """What adds modules of the present driver to the kernels that lack one; None where nothing known does.
 
     Args:
         present: the driver that lacks modules.
@@ -134,7 +134,7 @@ def completion(system: dict[str, Any], table: dict[str, Any], driver: dict[str, 
     branch, series = branch_of(str(present["version"])), present["series"]
     if series and not present["dkms"]:
         packages = [f"linux-modules-nvidia-{series}-{release}" for release in present["missing"]]
-        # Apt was asked about the series that are installed from here only.
+        # The probe asks apt only about the series that this role installs.
         return {**_set("prebuilt", branch, {"lead": ""}, packages, [], changes=False), "modules": []}
     if not present["dkms"]:
         return None

@@ -110,10 +110,10 @@ def busy(driver: dict[str, Any], gpus: int) -> list[str]:
     Args:
         gpus: how many GPUs the host has.
     """
-    seen = [f"{user['command']} (process {user['pid']})" for user in driver["users"]]
+    users = [f"{user['command']} (process {user['pid']})" for user in driver["users"]]
     loaded = driver["loaded"]
-    if seen or loaded is None:
-        return seen
+    if users or loaded is None:
+        return users
     # The persistence daemon keeps each GPU and the control device open.
     expected = len(loaded["holders"]) + (gpus + 1 if driver["persistence"]["running"] else 0)
     return ["a process of another user"] if loaded["references"] > expected else []

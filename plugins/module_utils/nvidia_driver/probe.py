@@ -1,4 +1,4 @@
-"""The NVIDIA driver of a host, wherever it came from: what is loaded, what lies on disk for each kernel, packages, who uses a GPU."""
+"""Probe the NVIDIA driver, whatever installed it: the loaded module, modules on disk, packages, processes on a GPU."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _loaded(host: Host) -> dict[str, Any] | None:
 
 
 def _library(host: Host) -> dict[str, Any] | None:
-    """The CUDA library that programs would load: its version, None where its name does not tell, and its path."""
+    """The CUDA library that programs load: its path, and its version, None where its name does not include it."""
     folders = [*(f"{LIBRARY}/nvidia/{name}" for name in host.listdir(f"{LIBRARY}/nvidia")), *LIBRARIES]
     unnamed = None
     for folder in folders:
@@ -148,7 +148,7 @@ def parse_dkms(text: str) -> list[dict[str, str]]:
 
 
 def _nouveau_off(host: Host) -> str:
-    """The file that keeps nouveau from being loaded; empty where there is none."""
+    """The file that disables nouveau; empty for none."""
     for folder in MODPROBE:
         for name in host.listdir(folder):
             text = host.read(f"{folder}/{name}") or "" if name.endswith(".conf") else ""
@@ -158,7 +158,7 @@ def _nouveau_off(host: Host) -> str:
 
 
 def _users(host: Host) -> list[dict[str, str]]:
-    """Processes that have a GPU open, as far as the login user can see; the persistence daemon is not one."""
+    """Processes that have a GPU open, as far as the login user can see, without the persistence daemon."""
     found = []
     for pid in host.listdir("/proc"):
         if not pid.isdigit():
