@@ -148,7 +148,7 @@ remember:
   description: What the receipt is to remember (C(finished)), or what it remembers (C(listed), C(restored)).
   returned: for these states
   type: dict
-  sample: {"apt": {"new": ["dkms"], "hold": []}, "files": ["/etc/modprobe.d/codetr-nouveau.conf"]}
+  sample: {"packages": ["dkms"], "files": ["/etc/modprobe.d/codetr-nouveau.conf"]}
 found:
   description: Whether there is a receipt, or the state file of a run that was cut short.
   returned: C(listed) and C(restored)
