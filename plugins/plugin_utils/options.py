@@ -164,7 +164,7 @@ def _unknown(names: list[str], known: Collection[str]) -> list[str]:
 def near_misses(names: Iterable[str], ignored: Collection[str] = ()) -> dict[str, str]:
     """The names whose prefix looks like a misspelt one of ours, each with the option that was probably meant.
 
-    Only the whole name counts: a prefix that is close to one of ours with a name behind it that no option has is somebody else's.
+    Only whole names are compared: a similar prefix followed by something that is no option belongs to another role.
     """
     found = {}
     for name in sorted(names):

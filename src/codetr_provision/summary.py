@@ -157,4 +157,4 @@ def next_steps(run: RunResult) -> Iterator[str]:
     if not run.hosts:
         yield "Nothing was changed. Check that the inventory and --limit name the intended hosts, then run again."
         return
-    yield "Then run the same command again: finished work is kept."
+    yield "After fixing this, run the same command again: finished work is kept."

@@ -81,8 +81,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def command(project: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "codetr_provision", "up", "--project", str(project), "-i", "hosts.yml", "--report", "out", *words]
+def command(project: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "codetr_provision", "up", "--project", str(project), "-i", "hosts.yml", "--report", "out", *arguments]
 
 
 def environment(tmp: Path) -> dict[str, str]:
@@ -90,8 +90,8 @@ def environment(tmp: Path) -> dict[str, str]:
     return {"PATH": os.defpath, "PYTHONPATH": SRC, "HOME": str(tmp), "TMPDIR": str(tmp), "SECRET_TOKEN": "t0psecret", "LC_ALL": "C.UTF-8"}
 
 
-def run(project: Path, tmp: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(project, *words), cwd=project, env=environment(tmp), capture_output=True, text=True, check=False)
+def run(project: Path, tmp: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(project, *arguments), cwd=project, env=environment(tmp), capture_output=True, text=True, check=False)
 
 
 def written(project: Path) -> str:
@@ -139,9 +139,9 @@ def test_interrupt_ends_ansible_and_says_how_to_go_on(project: Path, tmp_path: P
         assert child.poll() is None
         time.sleep(0.1)
     child.send_signal(signal.SIGINT)
-    said, _ = child.communicate()
+    output, _ = child.communicate()
     assert child.returncode == 130
-    assert "Run the same command again" in said and "interrupted" in said
+    assert "Run the same command again" in output and "interrupted" in output
     assert not sleeping(nap)
     assert not list(tmp_path.glob("codetr-provision-*"))
 
@@ -157,14 +157,14 @@ def _argv(path: Path) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize(("words", "told"), [
+@pytest.mark.parametrize(("arguments", "record"), [
     (["-i", "nofile"], "there is no such file"), (["-e", "novalue"], "expected KEY=VALUE"), (["-e", "@nofile"], "there is no file nofile"),
     (["--upstreams", "nofile"], "cannot be used"), (["--become-password-file", "nofile"], "there is no such file"),
     (["--forks", "0"], "1 or more"), (["--report", "/proc/x"], "cannot be written"), (["--bogus"], "unrecognized"),
 ])
-def test_wrong_usage_is_2_and_says_why(words: list[str], told: str, project: Path, tmp_path: Path) -> None:
-    done = run(project, tmp_path, *words)
-    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+def test_wrong_usage_is_2_and_says_why(arguments: list[str], record: str, project: Path, tmp_path: Path) -> None:
+    done = run(project, tmp_path, *arguments)
+    assert done.returncode == 2 and record in done.stderr and "Traceback" not in done.stderr
 
 
 def test_project_must_hold_the_playbooks(tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ def test_environment_puts_ours_first_and_keeps_the_check_of_host_keys(tmp_path: 
     assert plain[PROGRESS_FORMAT] == "json"
     assert plain["PATH"] == f"{Path(sys.executable).parent}:/bin"
     (tmp_path / "ansible.cfg").write_text("[defaults]\nhost_key_checking = false\n")
-    told = Project(tmp_path).environment({"ANSIBLE_COLLECTIONS_PATH": "/mine"})
-    assert told["ANSIBLE_COLLECTIONS_PATH"] == f"{ours}:/mine"
-    assert told["ANSIBLE_HOST_KEY_CHECKING"] == "false" and told["ANSIBLE_CONFIG"] == f"{tmp_path}/ansible.cfg"
+    record = Project(tmp_path).environment({"ANSIBLE_COLLECTIONS_PATH": "/mine"})
+    assert record["ANSIBLE_COLLECTIONS_PATH"] == f"{ours}:/mine"
+    assert record["ANSIBLE_HOST_KEY_CHECKING"] == "false" and record["ANSIBLE_CONFIG"] == f"{tmp_path}/ansible.cfg"
     assert "ANSIBLE_HOST_KEY_CHECKING" not in Project(tmp_path).environment({"ANSIBLE_HOST_KEY_CHECKING": "False"})
 
 
@@ -203,15 +203,15 @@ def test_published_command_hides_secrets(argv: list[str], shown: str) -> None:
 
 
 def test_slow_task_gets_a_line_every_15_seconds() -> None:
-    now, told = [1000.0], io.StringIO()
+    now, record = [1000.0], io.StringIO()
     reducer = Reducer()
     progress = Progress("packages: compiling ops", "packages: compiling ops 12/67", 12, 67, 1000.0, 300.0)
     reducer.running["one"] = RunningTask("Wait", "codetr_wait", 1000.0, progress)
-    display = Display(Console(file=told, width=120), reducer, clock=lambda: now[0])
+    display = Display(Console(file=record, width=120), reducer, clock=lambda: now[0])
     for second in range(1, 46):
         now[0] = 1000.0 + second
         display.tick()
-    lines = told.getvalue().splitlines()
+    lines = record.getvalue().splitlines()
     assert [line.partition("one  ")[2] for line in lines] == [
         f"packages: compiling ops 12/67 ({seconds} s, about 5 min left)" for seconds in (15, 30, 45)
     ]
@@ -251,7 +251,7 @@ def test_name_of_every_stage_leaves_a_gap() -> None:
 
 
 def test_raw_progress_lines_are_never_shown() -> None:
-    told = io.StringIO()
-    display = Display(Console(file=told, width=120), Reducer(), verbose=1)
+    record = io.StringIO()
+    display = Display(Console(file=record, width=120), Reducer(), verbose=1)
     display.feed({"event": "verbose", "created": None, "stdout": textwrap.dedent('codetr-progress {"host": "one"}\nkept')})
-    assert told.getvalue() == "kept\n"
+    assert record.getvalue() == "kept\n"

@@ -31,8 +31,8 @@ def result(kind: str, host: str = "a", at: int = 1, **data: Any) -> dict[str, An
 
 
 def stage(name: str, at: int = 1, host: str = "a", **more: Any) -> dict[str, Any]:
-    told = {"stage": name, "action": "install", "todo": True, **more}
-    return result("runner_on_ok", host, at, resolved_action="codetr.provision.codetr_stage", res={"stage": told, "todo": told["todo"]})
+    record = {"stage": name, "action": "install", "todo": True, **more}
+    return result("runner_on_ok", host, at, resolved_action="codetr.provision.codetr_stage", res={"stage": record, "todo": record["todo"]})
 
 
 def test_stages_of_two_hosts() -> None:

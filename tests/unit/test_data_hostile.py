@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_data_page import FILE, SAMPLE, charts, collected, fetched, pages, told
+from test_data_page import FILE, SAMPLE, charts, collected, fetched, pages, record
 from test_report_page import NASTY, one_run
 
 from codetr_provision import data_page, report
@@ -16,7 +16,7 @@ OTHERS = ["../secret.jpg", "/etc/data-1.jpg", "data-a/../../secret.jpg", "secret
 
 @pytest.mark.parametrize("name", [*OTHERS, f"data-{'x' * 5000}.jpg"], ids=[*OTHERS, "long"])
 def test_only_files_of_ours_are_taken(name: str, tmp_path: Path) -> None:
-    folder = fetched(tmp_path, told(samples=[{**SAMPLE, "file": name}])) / "one"
+    folder = fetched(tmp_path, record(samples=[{**SAMPLE, "file": name}])) / "one"
     (folder / "data-a").mkdir()
     for path in (folder / "secret.jpg", folder.parent / "secret.jpg", folder / "data-1.svg"):
         path.write_text("secret")
@@ -29,7 +29,7 @@ def test_only_files_of_ours_are_taken(name: str, tmp_path: Path) -> None:
 
 def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
     quote = '" onload="alert(1)'
-    nasty = told(
+    nasty = record(
         root=NASTY, at=quote, checks=[{"name": NASTY, "status": NASTY, "detail": NASTY}], files=[{**FILE, "name": NASTY}],
         folders=[{"name": NASTY, "images": 1, "bytes": 1, "source": NASTY, "path": NASTY}],
         classes={"coco": [[NASTY, 5]], "lvis": [[quote, 5]]},
@@ -41,7 +41,7 @@ def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
 
 
 def test_halves_of_surrogates_do_not_stop_the_report(tmp_path: Path) -> None:
-    text = json.dumps(told(root="@@", classes={"coco": [["@@", 5]], "lvis": []})).replace("@@", "\\ud800")
+    text = json.dumps(record(root="@@", classes={"coco": [["@@", 5]], "lvis": []})).replace("@@", "\\ud800")
     run = collected(tmp_path, text)
     assert run.errors == []
     assert "?" in pages(run, tmp_path)[1]
@@ -50,7 +50,7 @@ def test_halves_of_surrogates_do_not_stop_the_report(tmp_path: Path) -> None:
 def test_thousands_of_samples_and_classes_do_not_swell_the_page(tmp_path: Path) -> None:
     many = [[n, n, 20, 20, "x" * 30] for n in range(20)]
     samples = [{**SAMPLE, "boxes": many}] * 1500
-    run = collected(tmp_path, told(samples=samples, classes={"coco": [["y" * 30, n] for n in range(9000)], "lvis": []}))
+    run = collected(tmp_path, record(samples=samples, classes={"coco": [["y" * 30, n] for n in range(9000)], "lvis": []}))
     assert run.errors == []
     _, text = pages(run, tmp_path)
     assert text.count("<svg") == data_page.MOST_SAMPLES and len(text) < 300_000
@@ -59,27 +59,27 @@ def test_thousands_of_samples_and_classes_do_not_swell_the_page(tmp_path: Path) 
 
 
 SENSELESS = {
-    "schema": told(schema=2),
+    "schema": record(schema=2),
     "no schema": {},
     "list": [],
     "broken": '{"schema": 1',
     "deep": '{"schema": 1, "root": ' + "[" * 200_000,
-    "not a number": json.dumps(told(subset=1)).replace('"subset": 1', '"subset": NaN'),
-    "nan box": told(samples=[{**SAMPLE, "boxes": [[float("nan"), 0, 1, 1, "x"]]}]),
-    "endless box": json.dumps(told(samples=[{**SAMPLE, "boxes": [[5, 0, 1, 1, "x"]]}])).replace("[5, 0,", "[1e999, 0,"),
-    "huge box": told(samples=[{**SAMPLE, "boxes": [[10**400, 0, 1, 1, "x"]]}]),
-    "short box": told(samples=[{**SAMPLE, "boxes": [[0, 0, 1, 1]]}]),
-    "box of words": told(samples=[{**SAMPLE, "boxes": [["0", 0, 1, 1, "x"]]}]),
-    "odd subset": told(subset=-1),
-    "no width": told(samples=[{**SAMPLE, "width": 0}]),
-    "other set": told(samples=[{**SAMPLE, "set": "objects365"}]),
-    "fewer than none": told(classes={"coco": [["cat", -1]]}),
-    "huge count": told(classes={"lvis": [["cat", 10**400]]}),
-    "huge folder": told(folders=[{"name": "x", "images": 10**300, "bytes": 0}]),
-    "negative file": told(files=[{**FILE, "bytes": -1}]),
-    "no root": {key: value for key, value in told().items() if key != "root"},
-    "too much": told(root="x" * report.MOST_RESULT_BYTES),
-    "long words": told(samples=[{**SAMPLE, "set": "x" * 100_000}]),
+    "not a number": json.dumps(record(subset=1)).replace('"subset": 1', '"subset": NaN'),
+    "nan box": record(samples=[{**SAMPLE, "boxes": [[float("nan"), 0, 1, 1, "x"]]}]),
+    "endless box": json.dumps(record(samples=[{**SAMPLE, "boxes": [[5, 0, 1, 1, "x"]]}])).replace("[5, 0,", "[1e999, 0,"),
+    "huge box": record(samples=[{**SAMPLE, "boxes": [[10**400, 0, 1, 1, "x"]]}]),
+    "short box": record(samples=[{**SAMPLE, "boxes": [[0, 0, 1, 1]]}]),
+    "box of words": record(samples=[{**SAMPLE, "boxes": [["0", 0, 1, 1, "x"]]}]),
+    "odd subset": record(subset=-1),
+    "no width": record(samples=[{**SAMPLE, "width": 0}]),
+    "other set": record(samples=[{**SAMPLE, "set": "objects365"}]),
+    "fewer than none": record(classes={"coco": [["cat", -1]]}),
+    "huge count": record(classes={"lvis": [["cat", 10**400]]}),
+    "huge folder": record(folders=[{"name": "x", "images": 10**300, "bytes": 0}]),
+    "negative file": record(files=[{**FILE, "bytes": -1}]),
+    "no root": {key: value for key, value in record().items() if key != "root"},
+    "too much": record(root="x" * report.MOST_RESULT_BYTES),
+    "long words": record(samples=[{**SAMPLE, "set": "x" * 100_000}]),
 }
 
 
@@ -102,7 +102,7 @@ def test_the_error_says_where(tmp_path: Path) -> None:
 
 
 def test_a_summary_that_is_not_text(tmp_path: Path) -> None:
-    (fetched(tmp_path, told()) / "one/data.json").write_bytes(b"\xff\xfe{")
+    (fetched(tmp_path, record()) / "one/data.json").write_bytes(b"\xff\xfe{")
     run = one_run()
     report.collect(run, tmp_path / "fetched", tmp_path / "report")
     assert "cannot be read" in run.errors[0] and run.hosts[0].data is None

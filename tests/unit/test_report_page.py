@@ -30,8 +30,8 @@ def verify(**change: Any) -> dict[str, Any]:
 def one_run(**change: Any) -> RunResult:
     miniconda = StageResult("miniconda", "install", "nothing is there yet", "23.11", True, True, "done", 12.0)
     host = HostResult("one", "cpu", stages=[miniconda, StageResult("env", "keep", status="done")])
-    told: dict[str, Any] = {"started": "2026-01-01T10:00:00+00:00", "seconds": 90.0, "command": "codetr-provision up", "hosts": [host]}
-    return RunResult(**told | change)
+    record: dict[str, Any] = {"started": "2026-01-01T10:00:00+00:00", "seconds": 90.0, "command": "codetr-provision up", "hosts": [host]}
+    return RunResult(**record | change)
 
 
 def fetched(tmp_path: Path, content: object, host: str = "one") -> Path:
@@ -94,11 +94,11 @@ def spoken(text: str) -> str:
 def test_the_level_that_passed_is_told_on_the_page_and_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checks = [{"name": "foreign", "status": "ok", "level": "versions"}, {"name": "speed", "status": "FAIL", "level": "speed"}]
     run = one_run()
-    told = verify(level="speed", level_passed="train", levels=LEVELS, passed=False, checks=checks)
-    report.collect(run, fetched(tmp_path, told), tmp_path / "report")
-    said = spoken(written(run, tmp_path))
-    assert "Not verified level train passed of speed requested" in said
-    assert "versions passed ops passed train passed speed failed" in said
+    record = verify(level="speed", level_passed="train", levels=LEVELS, passed=False, checks=checks)
+    report.collect(run, fetched(tmp_path, record), tmp_path / "report")
+    output = spoken(written(run, tmp_path))
+    assert "Not verified level train passed of speed requested" in output
+    assert "versions passed ops passed train passed speed failed" in output
     summary.show(Console(width=140), run)
     assert "one: level train passed." in capsys.readouterr().out
 
@@ -122,10 +122,10 @@ def test_speed_has_a_table_of_its_own_and_its_image(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), "blue").save(folder / "one" / "speed.png")
     report.collect(run, folder, tmp_path / "report")
     text = written(run, tmp_path)
-    said = spoken(text)
-    assert "Speed Images per second, all GPUs 6.531 Time of an iteration (median) 0.6124 s of which waiting for data 0.0131 s" in said
-    assert "GPU use 93.4 % Peak memory per GPU 15.00 GiB GPUs 2" in said
-    assert "Figures iterations 16" in said
+    output = spoken(text)
+    assert "Speed Images per second, all GPUs 6.531 Time of an iteration (median) 0.6124 s of which waiting for data 0.0131 s" in output
+    assert "GPU use 93.4 % Peak memory per GPU 15.00 GiB GPUs 2" in output
+    assert "Figures iterations 16" in output
     assert 'class="wide"><img' in text and "Training speed, 6.53 images/s: time per iteration" in text
     assert text.count("data:image/png") == 2
 
@@ -180,8 +180,8 @@ def test_what_hosts_say_is_escaped(tmp_path: Path) -> None:
     run = one_run(errors=[NASTY], upstreams=[Upstream(NASTY, NASTY, "real", NASTY)], command=NASTY)
     run.hosts[0].failure = Failure("one", NASTY, NASTY, NASTY)
     run.hosts[0].warnings = [NASTY]
-    told = verify(versions={NASTY: NASTY}, checks=[{"name": NASTY, "status": NASTY, "detail": NASTY}])
-    report.collect(run, fetched(tmp_path, told), tmp_path / "report")
+    record = verify(versions={NASTY: NASTY}, checks=[{"name": NASTY, "status": NASTY, "detail": NASTY}])
+    report.collect(run, fetched(tmp_path, record), tmp_path / "report")
     assert "<script" not in written(run, tmp_path)
 
 
@@ -230,8 +230,8 @@ def test_host_names_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> 
     assert page.inside(tmp_path, name) is None
 
 
-@pytest.mark.parametrize(("size", "told"), [
+@pytest.mark.parametrize(("size", "record"), [
     (0, "0 bytes"), (512, "0.5 KiB"), (2**20, "1.0 MiB"), (19 * 2**30 + 2**29, "19.50 GiB"), (2**41, "2,048.00 GiB"),
 ])  # fmt: skip
-def test_sizes_are_told_in_units_that_fit(size: int, told: str) -> None:
-    assert wording.size(size) == told
+def test_sizes_are_told_in_units_that_fit(size: int, record: str) -> None:
+    assert wording.size(size) == record

@@ -41,23 +41,23 @@ def test_the_library_is_as_before_after_an_error_too(library):
     assert vars(library) == before
 
 
-@pytest.mark.parametrize(("names", "said"), [
+@pytest.mark.parametrize(("names", "output"), [
     (set(), "called: none"), ({"softnms", "nms"}, "called: nms, softnms"),
     ({"nms", "carafe_forward"}, "called: carafe_forward, nms; without a reference: carafe_forward"),
 ])
-def test_what_was_called_is_said(names, said):
-    assert calls.sentence(names).endswith(said)
+def test_what_was_called_is_said(names, output):
+    assert calls.sentence(names).endswith(output)
 
 
 @pytest.mark.parametrize(
-    ("strings", "said"), [(b"\0libm.so.6\0libstdc++.so.6\0", False), (b"\0libm.so.6\0", True)], ids=["shared", "its own"])
-def test_a_crash_names_a_library_with_a_libstdcpp_of_its_own(tmp_path, monkeypatch, strings, said):
+    ("strings", "output"), [(b"\0libm.so.6\0libstdc++.so.6\0", False), (b"\0libm.so.6\0", True)], ids=["shared", "its own"])
+def test_a_crash_names_a_library_with_a_libstdcpp_of_its_own(tmp_path, monkeypatch, strings, output):
     (tmp_path / "_ext.so").write_bytes(b"\x7fELF" + strings)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "_ext.so")))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-signal.SIGSEGV, stdout="", stderr=""))
     with pytest.raises(CheckFailed, match="SIGSEGV") as failed:
         probe.ops_library()
-    assert ("does not name libstdc++.so.6" in str(failed.value)) is said
+    assert ("does not name libstdc++.so.6" in str(failed.value)) is output
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def _unseen(folder, gpu=None, **expect):
 
 
 def test_a_gpu_that_torch_does_not_see_is_named_with_torchs_reason(gpus):
-    (said,) = _unseen(gpus, cuda="13.0")
-    assert said.startswith("torch finds no GPU, although the driver has 1: The NVIDIA driver on your system is too old")
+    (output,) = _unseen(gpus, cuda="13.0")
+    assert output.startswith("torch finds no GPU, although the driver has 1: The NVIDIA driver on your system is too old")
 
 
 def test_a_stack_without_cuda_a_gpu_that_is_seen_and_one_that_is_hidden_are_fine(gpus, monkeypatch):

@@ -140,12 +140,12 @@ def test_images_are_repeated_only_where_there_are_too_few():
     assert overrides.repeated(dataset, 5, 16) == {"type": "RepeatDataset", "times": 4, "dataset": dataset}
 
 
-@pytest.mark.parametrize(("dataset", "said"), [
+@pytest.mark.parametrize(("dataset", "output"), [
     ({"pipeline": PIPELINE}, "480x1333 to 800x1333"), ({"pipeline": [{"img_scale": (1333, 800)}]}, "800x1333"), ({}, "as they are"),
     ({"dataset": {"pipeline": [{"img_scale": (64, 64)}]}}, "64x64"),
 ])
-def test_the_scales_of_a_dataset_are_told(dataset, said):
-    assert overrides.scales(dataset) == said
+def test_the_scales_of_a_dataset_are_told(dataset, output):
+    assert overrides.scales(dataset) == output
 
 
 def test_a_config_for_a_measurement_keeps_batch_and_workers_and_leaves_no_checkpoint():

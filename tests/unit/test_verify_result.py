@@ -102,10 +102,10 @@ def test_json_is_strict_and_carries_stand_ins(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "verify.json"]
 
 
-def _levels(asked, *told, ended=("versions", "ops", "train", "speed"), finished=True):
+def _levels(asked, *record, ended=("versions", "ops", "train", "speed"), finished=True):
     """A result of checks told as (level, status) or (level, status, what it waited for)."""
     result = Result("host", "cpu", asked, ended=list(ended), finished=finished, seconds=123.4)
-    for number, (level, status, *needs) in enumerate(told):
+    for number, (level, status, *needs) in enumerate(record):
         result.checks.append(Check(f"{level} {number}", status, "", 0.0, level, *needs))
     return result
 

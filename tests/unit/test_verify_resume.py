@@ -49,15 +49,15 @@ def test_a_training_that_resumed_where_the_first_ended():
     assert resume.started(SAID, _log(2), 16, 2) == []
 
 
-@pytest.mark.parametrize(("said", "log", "word"), [
+@pytest.mark.parametrize(("message", "log", "part"), [
     ("", _log(2), "does not say that it resumed"),
     ("resumed epoch 1, iter 12", _log(2), "resumed epoch 1, iteration 12, not epoch 1, iteration 16"),
     (SAID, _log(1), r"logged the epochs \[1\], not epoch 2 alone"),
     (SAID, trainlog.TrainLog(_log(1).losses + _log(2).losses), r"epochs \[1, 2\]"),
     (SAID, _log(2, 0), "0 iterations, not 2"),
 ])
-def test_one_that_did_not(said, log, word):
-    assert any(re.search(word, sentence) for sentence in resume.started(said, log, 16, 2))
+def test_one_that_did_not(message, log, part):
+    assert any(re.search(part, sentence) for sentence in resume.started(message, log, 16, 2))
 
 
 def _summary(epoch, iteration, step, weights=(1.0, 1.0)):
@@ -68,13 +68,13 @@ BEFORE = _summary(1, 16, 16.0)
 
 
 def test_a_checkpoint_that_follows_the_first():
-    wrong, said = resume.continued(BEFORE, _summary(2, 18, 18.0, (1.01, 1.0)), 2)
+    wrong, message = resume.continued(BEFORE, _summary(2, 18, 18.0, (1.01, 1.0)), 2)
     assert wrong == []
-    assert "weights moved by 0.7%" in said
-    assert "step 16 to 18" in said
+    assert "weights moved by 0.7%" in message
+    assert "step 16 to 18" in message
 
 
-@pytest.mark.parametrize(("after", "word"), [
+@pytest.mark.parametrize(("after", "part"), [
     (_summary(1, 18, 18.0, (1.01, 1.0)), "of epoch 1, iteration 18, not of epoch 2, iteration 18"),
     (_summary(2, 2, 18.0, (1.01, 1.0)), "of epoch 2, iteration 2"),
     (_summary(2, 18, 2.0, (1.01, 1.0)), "its optimizer is at step 2 after step 16"),
@@ -84,9 +84,9 @@ def test_a_checkpoint_that_follows_the_first():
     ({**_summary(2, 18, 18.0, (1.01, 1.0)), "state": []}, "a state for 0 parameters, epoch 1's for 2"),
     ({**_summary(2, 18, 18.0), "weights": {"other": Numbers((1.0,))}}, "inf% away"),
 ])
-def test_one_that_began_anew_or_learned_nothing(after, word):
+def test_one_that_began_anew_or_learned_nothing(after, part):
     wrong, _ = resume.continued(BEFORE, after, 2)
-    assert any(word in sentence for sentence in wrong), wrong
+    assert any(part in sentence for sentence in wrong), wrong
 
 
 def test_an_optimizer_without_steps_is_judged_by_the_rest():
@@ -154,13 +154,13 @@ def test_a_second_epoch_is_trained_from_the_firsts_checkpoint(bench):
     assert settings["runner"]["max_epochs"] == 2
 
 
-@pytest.mark.parametrize(("old", "new", "word"), [
+@pytest.mark.parametrize(("old", "new", "part"), [
     ('print("resumed epoch 1, iter 16")', "", "does not say that it resumed"),
     ('(folder / "epoch_2.pth").touch()', "", "left no checkpoint epoch_2.pth"),
     ('"epoch": 2', '"epoch": 1', "not epoch 2 alone"),
 ])
-def test_a_training_that_takes_no_notice_of_the_checkpoint_fails(bench, old, new, word):
-    with pytest.raises(CheckFailed, match=word):
+def test_a_training_that_takes_no_notice_of_the_checkpoint_fails(bench, old, new, part):
+    with pytest.raises(CheckFailed, match=part):
         bench[0](SCRIPT.replace(old, new))
 
 

@@ -82,11 +82,11 @@ def test_figures_and_pictures_of_all_levels_are_in_the_result(run):
 
 def test_a_training_that_fails_keeps_speed_from_being_measured(run):
     result = run("speed", train__run=CheckFailed("no"))
-    told = {check.name: (check.status, check.needs) for check in result.checks}
-    assert told["train"] == ("FAIL", None)
-    assert told["resume"] == ("skipped", "train")
-    assert told["speed"] == ("skipped", "train")
-    assert told["lvis"] == ("ok", None)
+    record = {check.name: (check.status, check.needs) for check in result.checks}
+    assert record["train"] == ("FAIL", None)
+    assert record["resume"] == ("skipped", "train")
+    assert record["speed"] == ("skipped", "train")
+    assert record["lvis"] == ("ok", None)
     assert result.levels == {"versions": "passed", "ops": "passed", "train": "failed", "speed": "not reached"}
     assert result.level_passed == "ops"
 

@@ -221,18 +221,18 @@ def test_more_gpus_than_there_are_fail_before_anything_is_started(bench):
     assert not (bench[1] / "speed").exists()
 
 
-@pytest.mark.parametrize(("old", "new", "word"), [
+@pytest.mark.parametrize(("old", "new", "part"), [
     ("range(1, 13)", "range(0)", "0 of the 0 iterations"),
     ("range(1, 13)", "range(1, 12)", "11 iterations, not 12"),
     ('"loss": 1.5', '"loss": float("nan")', "loss is nan"),
     ('"time": 0.5, ', "", "0 of the 12 iterations have a time"),
 ])
-def test_a_measurement_of_nothing_does_not_pass(bench, old, new, word):
+def test_a_measurement_of_nothing_does_not_pass(bench, old, new, part):
     script = SCRIPT.replace(old, new)
     if old.startswith("range"):
         script = script.replace("/12]", "/12]" if "12)" in new else "/0]")
         script = script.replace("for line in lines:", "for line in [*lines, {'iter': 12}][:12]:") if "12)" in new else script
-    with pytest.raises(CheckFailed, match=word):
+    with pytest.raises(CheckFailed, match=part):
         bench[0](script)
 
 
@@ -245,12 +245,12 @@ def test_several_gpus_get_a_process_each_and_the_environment_as_it_is(bench, mon
     # only the first says how far it is
     script = script.replace("for line in lines:", "for line in lines if os.environ['RANK'] == '0' else []:")
     measured, _ = bench[0](script, there=3, gpus=2)
-    told = [json.loads((bench[1] / "speed" / f"told{rank}.json").read_text()) for rank in (0, 1)]
-    for rank, (arguments, environment) in enumerate(told):
+    record = [json.loads((bench[1] / "speed" / f"told{rank}.json").read_text()) for rank in (0, 1)]
+    for rank, (arguments, environment) in enumerate(record):
         assert arguments[arguments.index("--launcher") + 1] == "pytorch"
         assert (environment["RANK"], environment["LOCAL_RANK"], environment["WORLD_SIZE"]) == (str(rank), str(rank), "2")
         assert environment["NCCL_NVLS_ENABLE"] == "0"
-    assert told[0][1]["MASTER_PORT"] == told[1][1]["MASTER_PORT"]
+    assert record[0][1]["MASTER_PORT"] == record[1][1]["MASTER_PORT"]
     assert (measured.figures["gpus"], measured.figures["images_per_second"]) == (2, pytest.approx(2 * 3 / 0.5))
     assert "GPU use not measured: there is no nvidia-smi" in measured.detail
     assert speed._ids(2) == "3,1"

@@ -40,7 +40,7 @@ def test_the_scale_is_small_where_speed_is_not_the_question(tmp_path):
     assert options.parse(_arguments(tmp_path, "--scale", "0")).longest == 0
 
 
-@pytest.mark.parametrize(("more", "words"), [
+@pytest.mark.parametrize(("more", "arguments"), [
     (["--expect", "torch"], "NAME=VERSION"),
     (["--config", "absent.py"], "absent.py is not a file"),
     (["--repo", "/absent"], "/absent is not a folder"),
@@ -50,11 +50,11 @@ def test_the_scale_is_small_where_speed_is_not_the_question(tmp_path):
     (["--gpus", "0"], "at least 1"),
     (["--speed-iterations", "3"], "at least 4"),
 ])
-def test_wrong_usage_is_status_2_with_a_sentence(tmp_path, capsys, more, words):
+def test_wrong_usage_is_status_2_with_a_sentence(tmp_path, capsys, more, arguments):
     with pytest.raises(SystemExit) as ended:
         options.parse(_arguments(tmp_path, *more))
     assert ended.value.code == 2
-    assert words in capsys.readouterr().err
+    assert arguments in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("expected", "found", "same"), [

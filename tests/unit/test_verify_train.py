@@ -43,14 +43,14 @@ def test_a_cut_names_a_missing_image(tmp_path):
         subset.cut(source, tmp_path, tmp_path / "cut.json", 9)
 
 
-@pytest.mark.parametrize(("content", "words"), [
+@pytest.mark.parametrize(("content", "given_words"), [
     (None, "cannot be read"), ("{", "not valid JSON"), ("{}", "no images"), ("[]", "no images"),
 ])
-def test_an_annotation_file_that_is_none_is_refused(tmp_path, content, words):
+def test_an_annotation_file_that_is_none_is_refused(tmp_path, content, given_words):
     path = tmp_path / "a.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(CheckFailed, match=words):
+    with pytest.raises(CheckFailed, match=given_words):
         subset.read(path)
 
 
@@ -80,15 +80,15 @@ def test_lvis_names_its_average_precision_otherwise(tmp_path):
     assert trainlog.read(tmp_path).average_precision == 0.1
 
 
-@pytest.mark.parametrize(("losses", "metrics", "word"), [
+@pytest.mark.parametrize(("losses", "metrics", "part"), [
     ([3.0], {"bbox_mAP": 0.1}, "1 iterations, not 2"),
     ([3.0, float("nan")], {"bbox_mAP": 0.1}, "loss is nan at iteration 2"),
     ([3.0, float("inf")], {"bbox_mAP": 0.1}, "loss is inf"),
     ([3.0, 2.0], None, "no evaluation"),
 ])
-def test_what_is_wrong_with_a_training_is_said(tmp_path, losses, metrics, word):
+def test_what_is_wrong_with_a_training_is_said(tmp_path, losses, metrics, part):
     _write_log(tmp_path, losses, metrics)
-    assert word in "; ".join(trainlog.read(tmp_path).complaints(2))
+    assert part in "; ".join(trainlog.read(tmp_path).complaints(2))
 
 
 def test_a_training_without_a_log_fails(tmp_path):
@@ -104,9 +104,9 @@ def test_last_lines_leave_out_progress_bars():
     [9, 8, 7, 6, 5, 4, 3, 2], [9, 200, 9, 9, 9, 5, 5, 5, 5, 5, 5, 300],
 ], ids=["steadily", "with two that stand out"])
 def test_a_loss_that_falls(losses):
-    (first, last), said = train.check_falling(losses)
+    (first, last), output = train.check_falling(losses)
     assert last < first
-    assert "less" in said
+    assert "less" in output
 
 
 @pytest.mark.parametrize("losses", [
@@ -140,8 +140,8 @@ def training(tmp_path, monkeypatch):
         out.mkdir(exist_ok=True)
         (repo / "tools" / "train.py").write_text(textwrap.dedent(body))
         asked = Options(repo=repo, config=repo / "c.py", data=tmp_path, out=out, stack="cpu", host="h", **{"launcher": "none", **options})
-        said: list[tuple[str, int, int]] = []
-        return train.run(asked, Prepared(out / "c.py", None, False, ""), 1, lambda *iteration: said.append(iteration)), said
+        output: list[tuple[str, int, int]] = []
+        return train.run(asked, Prepared(out / "c.py", None, False, ""), 1, lambda *iteration: output.append(iteration)), output
 
     return run
 
@@ -157,8 +157,8 @@ GOOD = """
 
 
 def test_a_training_is_followed_and_told_what_it_needs(training):
-    trained, said = training(GOOD, seed=7)
-    assert said == [("train", 1, 1)]
+    trained, output = training(GOOD, seed=7)
+    assert output == [("train", 1, 1)]
     arguments, folder, environment = json.loads((trained.work_dir / "told.json").read_text())
     assert arguments[arguments.index("--seed") + 1] == "7"
     assert arguments[arguments.index("--launcher") + 1] == "none"

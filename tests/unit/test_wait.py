@@ -80,11 +80,11 @@ def test_the_console_gets_one_share_for_all_parts(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(codetr_wait.FORMAT_VARIABLE, "json")
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "progress": ARRIVING}, progress_folder="/data/.codetr/progress")
     run(waiting)
-    told = json.loads(waiting.lines[0].removeprefix("codetr-progress "))
+    shown = json.loads(waiting.lines[0].removeprefix("codetr-progress "))
     done, total = 8e8 + 4e9 + 1e9, 8e8 + 19e9 + 19e9 + 3e8
-    assert (told["host"], told["label"], told["done"], told["total"]) == ("gpu-1", "stage: the work", done, total)
-    assert told["text"].startswith("stage: downloading train, 4000 of 19000 MB (21 %), 300.0 MB/s; extracting train")
-    assert told["seconds_left"] is None
+    assert (shown["host"], shown["label"], shown["done"], shown["total"]) == ("gpu-1", "stage: the work", done, total)
+    assert shown["text"].startswith("stage: downloading train, 4000 of 19000 MB (21 %), 300.0 MB/s; extracting train")
+    assert shown["seconds_left"] is None
 
 
 def test_waiting_for_a_server_is_reported_although_nothing_moves() -> None:
@@ -139,7 +139,7 @@ STEP = {"doing": "step 6 of 14: one training step"}
 QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6, "unit": "bytes"}
 
 
-@pytest.mark.parametrize(("args", "answers", "said"), [
+@pytest.mark.parametrize(("args", "answers", "output"), [
     ({"progress_file": "/p"}, {"8192 /p": json.dumps(QUARTER)}, ", 2 of 8 MB (25 %), 1.0 MB/s"),
     ({"progress_file": "/p"}, {"8192 /p": json.dumps(STEP)}, ": step 6 of 14: one training step"),
     ({"progress_file": "/p"}, {"8192 /p": json.dumps({**STEP, "done": 3, "total": 16, "unit": "iterations"})},
@@ -147,10 +147,10 @@ QUARTER = {"phase": "download", "done": 2e6, "total": 8e6, "rate": 1e6, "unit": 
     ({"log": "/l", "progress": r"(\d+) of (\d+)"}, {"tail": "1 of 12\n3 of 12\n"}, " 3/12"),
     ({"log": "/l", "count": "CC", "total": 4}, {"grep -cF": "9\n"}, " 4/4"),
 ])
-def test_logs_and_single_files_are_read(args: dict[str, Any], answers: dict[str, str], said: str) -> None:
+def test_logs_and_single_files_are_read(args: dict[str, Any], answers: dict[str, str], output: str) -> None:
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, **answers}, **args)
     run(waiting)
-    assert waiting.lines == [f"  [gpu-1] stage: the work{said}"]
+    assert waiting.lines == [f"  [gpu-1] stage: the work{output}"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"done": 1}', '{"done": 1, "total": 0}', '{"done": "x", "total": 2}'])
@@ -189,18 +189,18 @@ def test_a_failed_job_is_its_sentence() -> None:
         run(Waiting([{**FINISHED, "failed": True, "msg": "the disk is full"}], {}))
 
 
-@pytest.mark.parametrize(("item", "said"), [
+@pytest.mark.parametrize(("item", "output"), [
     (Item("a.decode", "decode", 50_000, 123_287, 658.4, unit="files"), "50000/123287 files, 658 per second, 1 min 51 s left"),
     (Item("a.fetch", "download", 66_297, 376_043, 10_240, unit="bytes"), "66 of 376 kB (18 %), 10 kB/s, 30 s left"),
     (Item("a.validate", "validate", 2e6, 8e6, 1.5e6, unit="bytes"), "2 of 8 MB (25 %), 1.5 MB/s, 4 s left"),
 ])
-def test_bytes_and_things_in_units_that_fit(item: Item, said: str) -> None:
-    assert item.figures((item.total - item.done) / item.rate) == said
+def test_bytes_and_things_in_units_that_fit(item: Item, output: str) -> None:
+    assert item.figures((item.total - item.done) / item.rate) == output
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
-def test_time_left_in_words(seconds: float, said: str) -> None:
-    assert progress.duration(seconds) == said
+@pytest.mark.parametrize(("seconds", "output"), [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
+def test_time_left_in_words(seconds: float, output: str) -> None:
+    assert progress.duration(seconds) == output
 
 
 def test_overall_never_passes_the_total() -> None:

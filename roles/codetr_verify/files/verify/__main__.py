@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     terminal = _own_terminal(options.out / "libraries.log")
 
     def say(text: str) -> None:
-        # flushed, for whoever follows the output
+        # flushed, so that the log can be followed
         print(text, file=terminal, flush=True)
 
     # relative paths in a config are relative to the repository

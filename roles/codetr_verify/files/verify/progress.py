@@ -1,4 +1,4 @@
-"""The step that a run is in, in OUT/progress.json: whoever waits for the run reads it."""
+"""Write the current step of a run to OUT/progress.json, where the module that waits for the run reads it."""
 from __future__ import annotations
 
 import contextlib
@@ -39,7 +39,7 @@ STEPS = {
 class Progress:
     """Writes each step as it begins, and the iterations of the training in it.
 
-    A courtesy to whoever waits: a file that cannot be written fails nothing.
+    A file that cannot be written does not fail the run.
     """
 
     def __init__(self, path: Path, level: str) -> None:
@@ -49,7 +49,7 @@ class Progress:
         self._doing = ""
 
     def begin(self, check: str) -> None:
-        """The check `check` begins."""
+        """Report that `check` begins."""
         step = "op" if check.startswith("op ") else check
         for number, (level, name, text) in enumerate(self._steps, 1):
             if name == step:
@@ -57,7 +57,7 @@ class Progress:
                 self._write()
 
     def iteration(self, done: int, total: int) -> None:
-        """The training of this step has done `done` of `total` iterations."""
+        """Report that the training of this step has done `done` of `total` iterations."""
         self._write(done=done, total=total, unit="iterations")
 
     def _write(self, **figures: int | str) -> None:
