@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
@@ -12,12 +11,12 @@ from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit impo
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit_probe
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import wanted as toolkit_wanted
+from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.decide import RANK, Decision, check_packaged, decide
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.params import Params, Runfile, TextFile
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import records as snapshot
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
-from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
 # The runfile's installer needs libxml2 and does not include it.
 APT_RUNFILE = ("aria2", "ca-certificates", "libxml2")
@@ -27,18 +26,6 @@ APT = tuple(sorted({*APT_RUNFILE, *nvidia_repository.APT}))
 RUNFILE_BYTES = 3_600_000_000
 GROWTH = 1.6
 PACKAGES_CACHE = "/var/cache/apt/archives"
-RANK = ("repair", "upgrade", "install")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is done about one wanted toolkit: ``keep`` it, or an action that installs it at ``path``."""
-
-    item: Wanted
-    action: str
-    path: str
-    why: str
-    installed: str = ""
 
 
 def tmpdir_of(config: dict[str, Any], ctx: Context) -> str:
@@ -74,7 +61,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     interrupted = state["inprogress"].get("cuda_toolkit") is not None
     earlier = (state["receipts"].get("cuda_toolkit") or {}).get("remember") or {}
     items = toolkit_wanted.wanted(stage, config, ctx)
-    decisions = [_decide(stage, probed, config, earlier, item) for item in items]
+    decisions = [decide(stage, probed, prefix_of(config), earlier, item) for item in items]
     todo = [one for one in decisions if one.action in RANK]
     sources = {one.item.minor: toolkit_wanted.source(stage, state, config, ctx, one.item) for one in todo}
     runs = [one for one in todo if sources[one.item.minor] == "runfile"]
@@ -82,7 +69,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     tmpdir = state["disks"].get(tmpdir_of(config, ctx)) or {}
     if runs and config["cuda_toolkit_tmpdir"] and not (tmpdir.get("resolves") and tmpdir["parent_type"] == "dir"):
         stage.problem(f"cuda_toolkit_tmpdir {tmpdir_of(config, ctx)} is no folder.", "Create it, or name an existing folder.")
-    _check_packaged(stage, probed, runs)
+    check_packaged(stage, probed, runs)
     found = {"default": (probed["default"] or {}).get("target"), "ldconf": probed["ldconf"]}
     before = _before(stage, ctx, probed, found) if interrupted else dict(found)
     if found["default"] is not None and not _leads_to_ours(probed, found["default"], [one.path for one in decisions]):
@@ -151,48 +138,6 @@ def _before(stage: Stage, ctx: Context, probed: dict[str, Any], found: dict[str,
         stage.problem(*error.args[0].split(". ", 1))
         state = None
     return {"default": state.before.links.get(toolkit_link.DEFAULT), "ldconf": sorted(state.before.files)} if state else dict(found)
-
-
-def _decide(stage: Stage, probed: dict[str, Any], config: dict[str, Any], earlier: dict[str, Any], item: Wanted) -> Decision:
-    path = f"{prefix_of(config)}/cuda-{item.minor}"
-    at = next((entry for entry in probed["toolkits"] if entry["path"] == path), None)
-    complete = [entry for entry in probed["toolkits"] if entry["minor"] == item.minor and entry["nvcc"] and entry["version"]]
-    # The folder with the standard name is preferred to another one of the same minor version.
-    complete.sort(key=lambda entry: (entry["path"] == path, numbers(entry["version"])), reverse=True)
-    ours = bool(at and (at["marker"] or (at["packaged"] and earlier.get("toolkits", {}).get(item.minor, {}).get("source") == "nvidia")))
-    if at and at["marker"] and at["marker"].get("state") != "whole":
-        return Decision(item, "repair", path, f"the installation of CUDA {item.minor} was interrupted", at["version"] or "")
-    if complete:
-        best = complete[0]
-        installed, origin = best["version"], "" if best["marker"] or (ours and best is at) else ", which this role did not install"
-        if toolkit_wanted.older(installed, item.version):
-            if best is at and ours:
-                return Decision(item, "upgrade", path, f"CUDA {installed} is older than {item.version}", installed)
-            if item.exact:
-                stage.problem(
-                    f"{best['path']} holds CUDA {installed}, which this role did not install; {item.version} would go to the same folder.",
-                    f"Set cuda_toolkit_versions to {item.minor} to use it as it is, or cuda_toolkit_prefix to another folder.",
-                )
-        return Decision(item, "keep", best["path"], f"CUDA {installed} is at {best['path']}{origin}", installed)
-    # Apt completes what apt began; a runfile over it is refused by _check_packaged.
-    if at and not ours and not at["packaged"] and (at["type"] != "dir" or not at["empty"]):
-        stage.problem(
-            f"{path} exists, holds no readable, complete CUDA {item.minor} toolkit, and was not installed by this role.",
-            "Move it away, or set cuda_toolkit_prefix to another folder.",
-        )
-        return Decision(item, "keep", path, f"{path} is in the way")
-    if at and at["marker"] and not at["empty"]:
-        return Decision(item, "repair", path, f"the CUDA {item.minor} toolkit of an earlier run is incomplete", at["version"] or "")
-    return Decision(item, "install", path, f"CUDA {item.minor} is not installed")
-
-
-def _check_packaged(stage: Stage, probed: dict[str, Any], runs: list[Decision]) -> None:
-    for one in runs:
-        if any(entry["path"] == one.path and entry["packaged"] for entry in probed["toolkits"]):
-            stage.problem(
-                f"{one.path} belongs to Debian packages, and a runfile would overwrite them.",
-                "Set cuda_toolkit_source=nvidia, or set cuda_toolkit_prefix to another folder.",
-            )
 
 
 def _runfile(config: dict[str, Any], ctx: Context, one: Decision) -> Runfile:
