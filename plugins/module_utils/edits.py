@@ -23,12 +23,12 @@ def edited(data: bytes, entry: dict[str, Any], back: bool = False) -> bytes:
             result's hash is wrong.
     """
     before, after = entry["sha256_before"], entry["sha256_after"]
-    have, start, goal = hashlib.sha256(data).hexdigest(), after if back else before, before if back else after
-    if have == goal:
+    found, start, goal = hashlib.sha256(data).hexdigest(), after if back else before, before if back else after
+    if found == goal:
         return data
-    if have != start:
+    if found != start:
         raise EditError(
-            f"{entry['path']} was changed by somebody: its sha256 is {have}, not {start}. Save your work (git diff), restore the file "
+            f"{entry['path']} was changed by somebody: its sha256 is {found}, not {start}. Save your work (git diff), restore the file "
             f"with `git checkout -- {entry['path']}`, and run again."
         )
     text = data.decode("utf-8")

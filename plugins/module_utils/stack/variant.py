@@ -1,4 +1,4 @@
-"""What exactly a stack installs on one host: which of its variants, by the driver, and which of its Pythons."""
+"""Resolve a stack for one host: choose its variant by the driver, and its Python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resolve(
         driver: the version that the host will have, empty where there is none.
 
     Returns:
-        The stack's data, the variant's laid over it, and ``cuda`` (``13.0``, empty on a processor), ``build_toolkits`` (to compile with),
+        The stack's data, the variant's laid over it, and ``cuda`` (``13.0``, empty on a CPU), ``build_toolkits`` (to compile with),
         ``python`` (``3.12``), ``pythons`` (all that would do), ``lock_name``, ``lock_file``, ``pins``, ``lock_first``, ``lock_local``,
         ``compiler_lock_file``; ``expect`` is what the environment must report of itself. ``conda`` is what conda brings, None where
         wheels are the source.
@@ -58,12 +58,12 @@ def resolve(
 
 
 def python_of(stack: dict[str, Any], state: dict[str, Any], config: dict[str, Any]) -> str:
-    """The Python of the environment: the one that is asked for, the one that is there if it will do, or the stack's first."""
-    option, here = config["codetr_env_python_version"], state["env"]
+    """The Python of the environment: the requested one, else the installed one if the stack supports it, else the stack's first."""
+    option, current = config["codetr_env_python_version"], state["env"]
     if option in stack["python"]:
         return str(option)
-    base = here["base"] if config["codetr_env_manager"] == "venv" else None
-    for version in (here["python"], base):
+    base = current["base"] if config["codetr_env_manager"] == "venv" else None
+    for version in (current["python"], base):
         if minor_of(version) in stack["python"]:
             return minor_of(version)
     return str(stack["python"][0])

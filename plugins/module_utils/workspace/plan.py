@@ -152,7 +152,7 @@ def _check(stage: Stage, current: dict[str, Any], config: dict[str, Any], ctx: C
     if not current["config"]["found"] and not ctx.earlier["repo"].todo:
         stage.problem(
             f"There is no config {settings.config} in {settings.repo}.",
-            "Set codetr_workspace_config to a path that is there, relative to the checkout or absolute.",
+            "Set codetr_workspace_config to an existing path, relative to the checkout or absolute.",
         )
     given = {f"models/{name}" for name in config["codetr_workspace_backbones"]}
     for path in current["config"]["missing"]:
