@@ -83,7 +83,9 @@ EXAMPLES = {
                    "ModuleNotFoundError: No module named 'pkg_resources'",
                    "AttributeError: module 'distutils' has no attribute 'version'"],
     "sklearn": ["The 'sklearn' PyPI package is deprecated, use 'scikit-learn' rather than 'sklearn' for pip commands."],
-    "torch missing": ["torch cannot be imported: ModuleNotFoundError: No module named 'torch'"],
+    "torch missing": ["torch cannot be imported: ModuleNotFoundError: No module named 'torch'",
+                      "torch cannot be imported: ModuleNotFoundError: No module named 'torch'; mmcv cannot be imported: "
+                      "ModuleNotFoundError: No module named 'mmcv'"],
     "other version": ["numpy is 1.26.4, expected 1.23.5", "lvis is not installed, expected 0.5.3"],
     "memory": ["tools/train.py: killed by signal 9; its last lines:", "exitcode  : -9 (pid: 4711)",
                "RuntimeError: [enforce fail at alloc_cpu.cpp:66] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes",

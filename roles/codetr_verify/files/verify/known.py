@@ -23,6 +23,9 @@ class Known:
 
 
 LOADING = (
+    Known("torch missing", r"No module named '?torch(vision)?'?(\s|;|$)",
+          "This Python has no torch: it is another environment's, or the installation was cut short.",
+          "Run site.yml again, and start verify by workspace/bin/verify, which takes the right Python."),
     Known("libgl", r"lib(GL|gthread-2\.0|glib-2\.0)\.so\.\d+: cannot open shared object",
           "OpenCV needs system libraries that this host lacks.",
           f"Install the packages libgl1 and libglib2.0-0: {AGAIN}, the role codetr_packages does it."),
@@ -167,9 +170,6 @@ PYTHON = (
     Known("sklearn", r"The 'sklearn' PyPI package is deprecated",
           "The repository's requirements.txt asks for `sklearn`, a package that no longer exists; it is not needed.",
           f"Do not install requirements.txt; {AGAIN}, the stack's lock file holds what is needed."),
-    Known("torch missing", r"No module named '?torch(vision)?'?(\s|$)",
-          "This Python has no torch: it is another environment's, or the installation was cut short.",
-          "Run site.yml again, and start verify by workspace/bin/verify, which takes the right Python."),
     Known("other version", r"\w+ is [\w.+]+, expected [\w.+]+|is not installed, expected",
           "Something changed a package's version after the environment was made.",
           f"Run site.yml again: {LOCKED}; packages of your own belong in codetr_packages_extra."),
