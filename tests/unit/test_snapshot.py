@@ -29,7 +29,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records 
 )
 
 LIST = "/etc/apt/sources.list"
-MAIN, CONTRIB = "deb http://deb.debian.org/debian bookworm main\n", "deb http://deb.debian.org/debian bookworm main contrib\n"
+MAIN, CONTRIB = "deb http://apt.test/debian bookworm main\n", "deb http://apt.test/debian bookworm main contrib\n"
 OURS = "/etc/modprobe.d/codetr-provision-nouveau.conf"
 CUDA = "/etc/apt/sources.list.d/codetr-nvidia-cuda.sources"
 UNINSTALL = "/usr/bin/nvidia-uninstall"

@@ -38,7 +38,7 @@ def test_a_host_is_read_without_running_anything(tmp_path: Path):
     texts = {
         "var/lib/dpkg/status": STATUS,
         "var/lib/apt/extended_states": "Package: gcc\nArchitecture: amd64\nAuto-Installed: 1\n",
-        "etc/apt/sources.list": "deb http://deb.debian.org/debian bookworm main\n",
+        "etc/apt/sources.list": "deb http://apt.test/debian bookworm main\n",
         "etc/ld.so.conf.d/cuda-12-4.conf": "/usr/local/cuda-12.4/lib64\n",
         "lib/modules/6.1.0-40/modules.dep": "",
     }
