@@ -73,7 +73,7 @@ def test_nothing_is_removed_for_unused_and_held_packages_are_no_obstacle():
 def test_configuration_that_was_there_before_is_kept():
     run = Apt(lambda argv: (0, "", ""))
     apt.purge(run, ["dkms", "gcc"], {"dkms"})
-    assert run.asked == [["apt-get", "purge", "gcc"], ["apt-get", "remove", "dkms"]]
+    assert run.asked == [["apt-get", "remove", "dkms"], ["apt-get", "purge", "gcc"]]
 
 
 def test_a_script_that_fails_once_is_tried_again_after_dpkg_was_mended():

@@ -85,7 +85,8 @@ def purge(run: Run, names: list[str], keep_configuration: Collection[str]) -> No
     Raises:
         AptFailed: apt could not.
     """
-    for verb, each in (("purge", [name for name in names if name not in keep_configuration]), ("remove", sorted(keep_configuration))):
+    # First, since a purge also purges what it takes along.
+    for verb, each in (("remove", sorted(keep_configuration)), ("purge", [name for name in names if name not in keep_configuration])):
         if not each:
             continue
         try:
