@@ -175,7 +175,9 @@ def commands(pair: Pair, step: str) -> list[list[str | Path]]:
         "syntax": [[pair.bin / "ansible-playbook", "-i", "localhost,", "--syntax-check", *playbooks]],
         "lint": [[pair.bin / "ansible-lint", "--offline", "--profile", "production", "--strict"]],
         "unit": [[pair.bin / "pytest", "--quiet", "--numprocesses", "2", "--dist", "loadfile", *tests_of_plugins()]],
-        "run": [[pair.bin / "ansible-playbook", *local, "-e", f"provision_report_dir={LOGS / pair.name}", ROOT / "playbooks" / "status.yml"]],
+        "run": [
+            [pair.bin / "ansible-playbook", *local, "-e", f"provision_report_dir={LOGS / pair.name}", ROOT / "playbooks" / "status.yml"],
+        ],
         "scenario": [[pair.bin / "python", ROOT / "tools" / "scenarios.py", "default"]],
     }
     return steps[step]
