@@ -156,6 +156,6 @@ def driver_stage(state: dict[str, Any], **given: Any) -> tuple[Stage, list[dict[
     catalog = known(config)
     name, _, problems = stack.choose(state, config, catalog)
     gpus = stack.considered(state, config, catalog)
-    ctx = planner.context(config, catalog, name, state["user"]["owner"], gpus, stack.no_gpu(state), bool(problems))
+    ctx = planner.context(config, catalog, name, state["user"]["owner"], gpus, stack.no_gpu(state), bool(problems), state["os"])
     stage = nvidia_driver.plan(state, config, ctx)
     return stage, [*problems, *stage.problems]

@@ -1,4 +1,4 @@
-"""Hosts that are nearly like others, and must not be treated like these: half a driver, somebody's driver, a driver in use."""
+"""Edge cases: half a driver, a driver that the role did not install, a driver in use."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_persistence_daemon_keeps_every_gpu_open():
     assert len(driver_plan(state, nvidia_driver_replace=True)[2]) == 1
 
 
-def test_libraries_that_are_not_configured_are_somebodys_to_mend():
+def test_unconfigured_libraries_of_another_source_are_left_to_the_user():
     state = gpu_host("ubuntu22.04", ["T4"])
     state["nvidia_driver"]["packages"] = {"libnvidia-compute-535": package("535.261.03-0ubuntu1", whole=False)}
     _, _, (problem,) = driver_plan(state)
@@ -142,7 +142,7 @@ def test_libraries_that_are_not_configured_are_somebodys_to_mend():
 
 
 @pytest.mark.parametrize("mine", [True, False])
-def test_somebody_elses_driver_is_loaded_and_otherwise_left_alone(mine: bool):
+def test_a_driver_that_the_role_did_not_install_is_loaded_and_otherwise_left_alone(mine: bool):
     state = gpu_host(gpus=["T4"], driver=470)
     state["nvidia_driver"]["loaded"] = None
     _, stage, _ = driver_plan(ours(state) if mine else state)
@@ -198,7 +198,7 @@ def test_a_runfile_driver_is_ours_where_it_was_not_there_before(found: bool, min
     assert stage["params"]["ours"] is mine
 
 
-def test_a_driver_that_somebody_installed_after_a_run_was_cut_short_is_theirs():
+def test_a_driver_that_was_installed_after_an_interrupted_run_is_the_users():
     state = gpu_host(gpus=["T4"], driver=470)
     state["inprogress"]["nvidia_driver"] = "begun"
     state["nvidia_driver"]["files"][BEFORE] = state_file(noted=["nvidia-driver-550"], requested=["nvidia-driver-550"])
@@ -236,7 +236,7 @@ def test_a_run_that_was_cut_short_after_the_packages_only_ends(named: list[str] 
     assert (stage["action"], bool(stage["params"]["sets"])) == (action, action == "repair")
 
 
-def test_holds_of_somebody_else_are_named_before_they_are_released():
+def test_holds_of_the_user_are_named_before_they_are_released():
     state = gpu_host(gpus=["T4"], driver=390)
     state["nvidia_driver"]["packages"]["nvidia-utils-390"]["hold"] = True
     _, stage, _ = driver_plan(state, nvidia_driver_replace=True)

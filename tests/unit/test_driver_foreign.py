@@ -1,4 +1,4 @@
-"""Drivers that somebody else installed and that lack a module or a GPU: completed with their own kind, or refused, never taken over."""
+"""Drivers that the role did not install and that lack a module: completed with the same kind, or refused, never taken over."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def planned(name: str, folder: Path, **changes: Any) -> tuple[dict[str, Any], di
         {f"{RECEIPTS}/nvidia_driver.inprogress": "{}", f"{RECEIPTS}/nvidia_driver.before": state_file(packages=FOREIGN)},
     ],
 )
-def test_headers_for_somebody_elses_driver_do_not_make_it_ours(files: dict[str, str], tmp_path: Path) -> None:
+def test_headers_for_a_driver_that_the_role_did_not_install_do_not_make_it_ours(files: dict[str, str], tmp_path: Path) -> None:
     made, stage = planned("new-kernel-without-headers", tmp_path, files=files)
     assert made["problems"] == []
     (each,) = stage["params"]["sets"]

@@ -42,7 +42,7 @@ def test_a_bare_host_gets_the_runfile_by_its_hash():
         (["11.4.4", "11.4"], [], ["11.4.4"]),
     ],
 )
-def test_versions_that_wishes_and_stack_name(versions, toolkits, expected):
+def test_versions_that_config_and_stack_name(versions, toolkits, expected):
     config = wanted(cuda_toolkit_versions=versions, codetr_stack="cpu")
     stacks = {name: {**data, "toolkits": toolkits} for name, data in known(config)["stacks"].items()}
     made = plan(state_of(config=config), config, stacks=stacks)["stages"]["cuda_toolkit"]
@@ -126,7 +126,7 @@ def test_a_source_that_the_host_has_already_is_used_as_it_is():
     changes = {**UBUNTU20, "nvidia_driver__sources": {"/etc/apt/sources.list.d/cuda-ubuntu2004-x86_64.list": line}}
     repository = stage(changes=changes, cuda_toolkit_versions=["11.2"])["params"]["repository"]
     assert repository["write"] is False
-    # Its priority is somebody's, and another one would have the driver's packages change their source.
+    # The user set its priority; another one would change the source of the driver's packages.
     assert (repository["files"], repository["preferences"]) == ([], None)
     other = {**changes, "nvidia_driver__sources": {"/etc/apt/sources.list.d/cuda.list": line.replace("2004", "1804")}}
     assert stage(changes=other, cuda_toolkit_versions=["11.2"])["params"]["repository"]["write"] is True

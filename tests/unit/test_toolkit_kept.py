@@ -60,7 +60,7 @@ def test_what_is_there_already(found, given, action, part):
         ([entry(version=None, nvcc=False, packaged=True)], {}, "belongs to Debian packages"),
     ],
 )
-def test_nothing_of_somebody_elses_is_overwritten(found, given, part):
+def test_nothing_of_the_users_is_overwritten(found, given, part):
     assert part in problem(found, **given)["message"]
 
 
@@ -104,7 +104,7 @@ def test_a_run_cut_short_remembers_where_the_link_pointed():
     assert made["params"]["before"]["links"] == {"/usr/local/cuda": None}
 
 
-def test_a_link_that_somebody_moved_after_a_run_was_cut_short_is_theirs():
+def test_a_link_that_was_moved_after_an_interrupted_run_is_the_users():
     changes = {
         "inprogress": {"cuda_toolkit": {}},
         "cuda_toolkit__before": state_file(links={"/usr/local/cuda": "/usr/local/cuda-12.2"}),
@@ -134,7 +134,7 @@ def test_a_default_that_is_asked_for_and_taken_back():
     without = wanted(cuda_toolkit_versions=[REAL, "11.8"])
     back = plan(state, without)["stages"]["cuda_toolkit"]
     assert (back["action"], back["params"]["link"]["target"]) == ("configure", "cuda-12.4")
-    # Somebody who moved it after us keeps it.
+    # A link that the user moved afterwards stays.
     state["cuda_toolkit"]["default"] = {"type": "link", "target": "cuda-13.0"}
     assert plan(state, without)["stages"]["cuda_toolkit"]["action"] == "keep"
 

@@ -14,7 +14,7 @@ UBUNTU20 = {"os__id": "ubuntu", "os__version": "20.04", "os__name": "Ubuntu 20.0
 
 
 def entry(path: str = PATH, version: str | None = REAL, **changes: Any) -> dict[str, Any]:
-    """A whole toolkit of somebody else's, as the probe finds it."""
+    """A complete toolkit that the role did not install, as the probe finds it."""
     minor = ".".join((version or path.rpartition("-")[2]).split(".")[:2])
     found = {
         "path": path,

@@ -94,7 +94,7 @@ def drift(driver: dict[str, Any]) -> str:
 
 
 def unattended(packages: list[str]) -> str:
-    """Unattended upgrades may change the driver of somebody else."""
+    """Unattended upgrades may change a driver that this role does not hold."""
     return (
         "Unattended upgrades may change the library under the loaded module at any time. "
         f"Run `sudo apt-mark hold {' '.join(packages)}` to keep this driver as it is."
