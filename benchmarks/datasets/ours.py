@@ -33,7 +33,7 @@ def main() -> None:
         record = records[part.name]
         parts.append({
             "name": part.name, "kind": part.kind, "path": part.path, "below": part.below, "strip": part.strip,
-            "required": list(part.required), "word": "missing", "source": {}, "sha256": record["sha256"], "size": record["size"],
+            "required": list(part.required), "status": "missing", "source": {}, "sha256": record["sha256"], "size": record["size"],
             "urls": [f"{option.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
         })
     root = str(option.folder / "data")

@@ -1,19 +1,19 @@
 #!/usr/bin/python
-"""Bring COCO and LVIS to a host: fetch, extract, validate, put in place."""
+"""Install data sets on a host: fetch, extract, validate, put in place."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: codetr_dataset
-short_description: Bring COCO and LVIS to a host
+short_description: Install data sets on a host
 version_added: "0.1.0"
 description:
-  - Fetches the archives of the parts that are missing with aria2, one after the other and each with many connections, checks their sha256,
-    and extracts each while it arrives, with the CRC of every member checked.
-  - Validates annotations against images, cuts both to a subset where one is config, makes the relative links of LVIS, and writes manifests
-    by which a later run sees one missing or changed file.
-  - What others put on the host is validated and left as it is, or linked to.
-  - A second run on the same folder waits for the first, and then does what is left.
+  - Fetches the archives of missing parts with aria2, one at a time with many connections, verifies their sha256, and extracts each
+    while it arrives, verifying the CRC of every member.
+  - Validates annotations against images, cuts both to a subset where configured, creates the relative links of LVIS, and writes manifests
+    by which a later run detects a single missing or changed file.
+  - Data that this project did not create is validated and used in place, or linked to.
+  - A second run on the same folder waits for the first, then does the remaining work.
 extends_documentation_fragment: ansible.builtin.action_common_attributes
 attributes:
   check_mode:
@@ -49,65 +49,65 @@ options:
         type: str
         required: true
       below:
-        description: Only members whose name starts with this are taken.
+        description: Extract only members whose name starts with this.
         type: str
         default: ""
       strip:
-        description: How many leading parts of each member's name are dropped.
+        description: Number of leading components to drop from each member's name.
         type: int
         default: 0
       required:
-        description: JSON files that must be in it.
+        description: JSON files that the archive must contain.
         type: list
         elements: str
         default: []
-      word:
-        description: What the plan says that it is, which decides what is done.
+      status:
+        description: The status from the plan, which decides what is done.
         type: str
-        choices: [here, missing, damaged, changed, not validated, touched, adopt, link]
+        choices: [current, missing, damaged, changed, not validated, touched, adopt, link]
         required: true
       source:
-        description: For C(link), the C(path) of the folder that is linked to, and the C(names) of its JSON files.
+        description: For C(link), the C(path) of the folder to link to, and the C(names) of its JSON files.
         type: dict
         default: {}
       urls:
-        description: Where the archive is.
+        description: URLs of the archive, tried in order.
         type: list
         elements: str
         required: true
       sha256:
-        description: Of the archive.
+        description: The sha256 of the archive.
         type: str
         required: true
       size:
-        description: Bytes of the archive, where known.
+        description: Size of the archive in bytes, where known.
         type: int
       counts:
-        description: Images and annotations that the record promises.
+        description: Expected numbers of images and annotations.
         type: dict
       stand_in:
         description: Whether the record is a stand-in.
         type: bool
         default: false
   choice:
-    description: The subset as the manifests record it, with C(subset), C(for) and C(from). Empty takes everything.
+    description: The subset as the manifests record it, with C(subset), C(for) and C(from). Empty for all images.
     type: dict
     default: {}
   links:
-    description: Whether LVIS's links are made.
-    type: bool
-    default: true
+    description: Relative links to create, target by path below O(root); LVIS uses COCO's images through them.
+    type: dict
+    default: {}
   keep_archives:
-    description: Whether archives stay once they are extracted.
+    description: Whether to keep archives after extraction.
     type: bool
     default: false
   decode:
-    description: Which images are decoded.
+    description: Which images to decode.
     type: str
     choices: [sample, all]
     default: sample
   decoders:
-    description: Interpreters that may have PIL, tried in this order.
+    description: Interpreters that may have PIL, tried in order.
     type: list
     elements: str
     default: [/usr/bin/python3]
@@ -116,15 +116,15 @@ options:
     type: int
     default: 16
   rate_limit:
-    description: Highest bytes per second in aria2's syntax (C(20M)); empty for none.
+    description: Maximum bytes per second in aria2's syntax (C(20M)); empty for no limit.
     type: str
     default: ""
   progress:
-    description: Folder for one file of progress per step, removed at the end.
+    description: Folder for progress files, one per step; removed at the end.
     type: path
     required: true
   user:
-    description: Who owns the data.
+    description: The user who owns the data.
     type: str
 seealso:
   - module: codetr.provision.codetr_fetch
@@ -133,18 +133,17 @@ author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
-- name: Bring the validation images
+- name: Install the validation images
   codetr.provision.codetr_dataset:
     root: /opt/codetr/data
     progress: /opt/codetr/data/.codetr/progress
-    links: false
     parts:
       - name: coco-val2017
         kind: images
         path: coco/val2017
         below: val2017/
         strip: 1
-        word: missing
+        status: missing
         urls: [https://data.example.org/val2017.zip]
         sha256: 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05
         size: 815585330
@@ -177,9 +176,9 @@ PART = {
     "below": {"type": "str", "default": ""},
     "strip": {"type": "int", "default": 0},
     "required": {"type": "list", "elements": "str", "default": []},
-    "word": {
+    "status": {
         "type": "str",
-        "choices": ["here", "missing", "damaged", "changed", "not validated", "touched", "adopt", "link"],
+        "choices": ["current", "missing", "damaged", "changed", "not validated", "touched", "adopt", "link"],
         "required": True,
     },
     "source": {"type": "dict", "default": {}},
@@ -192,13 +191,13 @@ PART = {
 
 
 def main() -> None:
-    """Work and report; ``changed`` is always true, because the role only calls this where the plan has work."""
+    """Run the job; ``changed`` is always true, because the role only calls the module when there is work."""
     module = AnsibleModule(
         {
             "root": {"type": "path", "required": True},
             "parts": {"type": "list", "elements": "dict", "required": True, "options": PART},
             "choice": {"type": "dict", "default": {}},
-            "links": {"type": "bool", "default": True},
+            "links": {"type": "dict", "default": {}},
             "keep_archives": {"type": "bool", "default": False},
             "decode": {"type": "str", "choices": ["sample", "all"], "default": "sample"},
             "decoders": {"type": "list", "elements": "str", "default": ["/usr/bin/python3"]},
@@ -208,22 +207,22 @@ def main() -> None:
             "user": {"type": "str"},
         },
     )
-    asked = module.params
+    option = module.params
     options = Options(
-        root=asked["root"],
-        parts=asked["parts"],
-        choice=asked["choice"] or None,
-        links=asked["links"],
-        keep_archives=asked["keep_archives"],
-        decode=asked["decode"],
-        decoders=asked["decoders"],
-        transfer=Transfer(max(1, min(asked["connections"], 16)), asked["rate_limit"]),
-        progress=asked["progress"],
+        root=option["root"],
+        parts=option["parts"],
+        choice=option["choice"] or None,
+        links=option["links"],
+        keep_archives=option["keep_archives"],
+        decode=option["decode"],
+        decoders=option["decoders"],
+        transfer=Transfer(max(1, min(option["connections"], 16)), option["rate_limit"]),
+        progress=option["progress"],
     )
     try:
-        done = as_user(asked["user"], lambda: run(options), (WorkFailed, DatasetRefused, OSError))
+        done = as_user(option["user"], lambda: run(options), (WorkFailed, DatasetRefused, OSError))
     except WorkFailed as refusal:
-        module.fail_json(msg=f"The data below {asked['root']} is not in order: {refusal}")
+        module.fail_json(msg=f"The data below {option['root']} is not valid: {refusal}")
     module.exit_json(changed=True, **done)
 
 

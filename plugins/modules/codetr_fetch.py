@@ -1,21 +1,21 @@
 #!/usr/bin/python
-"""Fetch one artifact record to one path, checked."""
+"""Fetch one artifact to a path and verify it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: codetr_fetch
-short_description: Fetch one artifact record to one path, checked
+short_description: Fetch one artifact to a path and verify it
 version_added: "0.1.0"
 description:
-  - Downloads with aria2 (many connections, resumed after a cut), checks the sha256 of the whole file, and renames it into place.
-  - The sha256 is taken while the file arrives, so that little is left to do after the last byte.
-  - A file at O(dest) is believed only after hashing it. Wrong bytes are removed and never reach O(dest).
-  - A URL that says no (404, 403), sends wrong bytes, or has a bad certificate is left. One that is only unwell (503, 429, 500,
-    a cut, no answer) is tried again, after the other URLs, with longer and longer waits. Retry-After is obeyed up to five minutes
-    each time, and a server that has too many requests gets half the connections. As long as bytes arrive, no server is given up.
-  - Nobody there is given up after about ten seconds of waiting, a busy server after a minute and a half, and one that was cut off
-    in the middle after about four minutes.
+  - Downloads with aria2 (many connections, resumed when interrupted), verifies the sha256 of the whole file, and renames it into place.
+  - The file is hashed while it arrives, so that little is left to do after the last byte.
+  - An existing file at O(dest) is hashed before it is used. Wrong bytes are removed and never reach O(dest).
+  - A URL that fails permanently (404, 403, wrong bytes, a bad certificate) is not tried again. One that fails temporarily (503, 429, 500,
+    a cut connection, no answer) is tried again after the other URLs, with increasing waits. Retry-After is obeyed, up to five minutes
+    each time, and a server with too many requests gets half the connections. No server is given up as long as bytes arrive.
+  - A server that never answers is given up after about ten seconds of waiting, a busy server after a minute and a half, and one whose
+    transfer was interrupted after about four minutes.
   - Proxies are taken from the environment, a CA bundle from E(SSL_CERT_FILE), E(CURL_CA_BUNDLE) or E(REQUESTS_CA_BUNDLE).
 extends_documentation_fragment: ansible.builtin.action_common_attributes
 attributes:
@@ -34,25 +34,25 @@ options:
     required: true
   urls:
     description:
-      - Where the same file is, tried in this order, one after the other. http, https, ftp, and file for a file on the host itself.
-      - Bytes of one URL are used with those of the next. Where the whole is wrong then, each is tried from nothing, to find out which lied.
+      - URLs of the same file, tried in order. http, https, ftp, and file for a file on the host itself.
+      - A download continues from one URL to the next. If the result is wrong, each URL is tried from scratch.
     type: list
     elements: str
     required: true
   sha256:
-    description: Of the whole file. A record without one is refused unless O(insecure_ok).
+    description: The sha256 of the whole file. A record without one is refused unless O(insecure_ok).
     type: str
   size:
-    description: Bytes, where known.
+    description: Size in bytes, where known.
     type: int
   dest:
     description:
-      - The file. Its folder is made. While it is fetched, its bytes are in C(dest.part) beside it, and what aria2 knows of them in
-        C(dest.part.aria2). Both stay after a failure, for the next run.
+      - Path of the file. Its folder is created. During the download, the bytes are in C(dest.part) and aria2's control file is
+        C(dest.part.aria2). Both are kept after a failure, for the next run.
     type: path
     required: true
   user:
-    description: Who fetches and owns the file.
+    description: The user who fetches and owns the file.
     type: str
   mode:
     description: Permission bits of the file, as an octal string.
@@ -63,21 +63,21 @@ options:
     type: int
     default: 16
   rate_limit:
-    description: Highest bytes per second in aria2's syntax (C(20M)); empty for none.
+    description: Maximum bytes per second in aria2's syntax (C(20M)); empty for no limit.
     type: str
     default: ""
   insecure_ok:
-    description: Take a record without sha256 as it comes. Such a file is fetched anew on each run.
+    description: Accept a record without sha256, unverified. Such a file is fetched again on each run.
     type: bool
     default: false
   stand_in:
-    description: Whether the record is a stand-in; handed back in the result.
+    description: Whether the record is a stand-in; returned in the result.
     type: bool
     default: false
   progress:
     description:
-      - File for one line of JSON, replaced while fetching, with C(phase), C(done), C(total), C(rate) per second, and C(unit), C(bytes).
-      - C(phase) is C(download), C(wait) (then C(seconds) says for how long still), C(check) or C(done).
+      - File for one line of JSON, updated while fetching, with C(phase), C(done), C(total), C(rate) per second, and C(unit), C(bytes).
+      - C(phase) is C(download), C(wait) (C(seconds) is the time left), C(check) or C(done).
     type: path
 seealso:
   - module: ansible.builtin.get_url
@@ -98,27 +98,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sha256:
-  description: Of the file at O(dest); null in check mode where it would be fetched.
+  description: The sha256 of the file at O(dest); null in check mode where it would be fetched.
   returned: success
   type: str
   sample: 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05
 size:
-  description: Its bytes.
+  description: Its size in bytes.
   returned: success
   type: int
   sample: 815585330
 url:
-  description: The URL that gave it, without a password; null where nothing was downloaded.
+  description: The URL it came from, without the password; null where nothing was downloaded.
   returned: success
   type: str
   sample: https://data.example.org/val2017.zip
 resumed:
-  description: Whether bytes of an earlier run were used.
+  description: Whether the download continued an earlier run.
   returned: success
   type: bool
   sample: false
 stand_in:
-  description: As in the arguments.
+  description: Whether the record is a stand-in, as in the arguments.
   returned: success
   type: bool
   sample: false
@@ -136,7 +136,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.record impo
 
 
 def main() -> None:
-    """Fetch and report."""
+    """Fetch the artifact."""
     module = AnsibleModule(
         {
             "name": {"type": "str", "required": True},
@@ -158,7 +158,7 @@ def main() -> None:
     try:
         mode = int(option["mode"], 8)
     except ValueError:
-        module.fail_json(msg=f'mode is {option["mode"]!r}. Give permission bits as an octal string such as "0644".')
+        module.fail_json(msg=f'mode is {option["mode"]!r}. Set it to an octal string such as "0644".')
     request = Request(
         name=option["name"],
         urls=option["urls"],

@@ -51,7 +51,7 @@ def load(config: dict[str, Any]) -> dict[str, Any]:
         "artifacts": records,
         "edits": edits(config["codetr_repo_edits"], config["codetr_repo_commit"]),
         "wheels": wheels(wheel_cache(config)),
-        "local": {"nvidia_driver": nvidia(), "workspace": workspace()},
+        "local": {"nvidia_driver": nvidia(), "datasets": layouts(), "workspace": workspace()},
         "pip_index": pip_index(),
     }
 
@@ -65,6 +65,11 @@ def nvidia() -> dict[str, Any]:
     """What role nvidia_driver knows of GPUs, drivers and packages."""
     files = ROOT / "roles" / "nvidia_driver" / "files"
     return {name: yaml.safe_load((files / f"{name}.yml").read_text()) for name in ("gpus", "packages")}
+
+
+def layouts() -> dict[str, dict[str, Any]]:
+    """What each data set consists of."""
+    return dict(yaml.safe_load((ROOT / "roles" / "codetr_datasets" / "files" / "layouts.yml").read_text()))
 
 
 def workspace() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.datasets.run impo
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
+from ansible_collections.codetr.provision.plugins.plugin_utils.catalog import layouts
 
 TRAIN, VAL = [f"{number:012}.jpg" for number in range(100, 120)], [f"{number:012}.jpg" for number in range(500, 510)]
 LVIS_TRAIN = [("train2017", name) for name in TRAIN[:12]]
@@ -55,6 +56,7 @@ class Lab:
         self.archive("coco-annotations-trainval2017", files, {**counts(train, "train2017_"), **counts(val, "val2017_")})
         self.archive("lvis-v1-train", {"lvis_v1_train.json": json.dumps(lvis_train).encode()}, counts(lvis_train))
         self.archive("lvis-v1-val", {"lvis_v1_val.json": json.dumps(lvis_val).encode()}, counts(lvis_val))
+        self.layouts = layouts()
         self.config: dict[str, Any] = {
             "codetr_datasets_names": ["coco", "lvis"], "codetr_datasets_root": str(self.root), "codetr_datasets_subset": 0,
             "codetr_datasets_keep_archives": False, "codetr_datasets_existing": [], "codetr_datasets_decode": "sample",
@@ -82,7 +84,7 @@ class Lab:
 
     def context(self) -> Context:
         return Context(prefix="/opt/codetr", user="me", group="me", home="/home/me", stack={"name": "cpu"}, artifacts=self.records,
-                       earlier={"env": Stage("env", params={"python": "/opt/codetr/env/bin/python"})})
+                       local={"datasets": self.layouts}, earlier={"env": Stage("env", params={"python": "/opt/codetr/env/bin/python"})})
 
     def plan(self, **config: Any) -> Stage:
         self.config.update({f"codetr_datasets_{key}": value for key, value in config.items()})
@@ -107,9 +109,9 @@ class Lab:
         pipeline.run(running.works(self.options(stage), stage.params["parts"]))
 
     @staticmethod
-    def words(stage: Stage) -> dict[str, str]:
+    def statuses(stage: Stage) -> dict[str, str]:
         """What each part is that is not fine."""
-        return {part["name"]: part["word"] for part in stage.params["parts"] if part["word"] != "here"}
+        return {part["name"]: part["status"] for part in stage.params["parts"] if part["status"] != "current"}
 
     def json(self, path: str) -> dict[str, Any]:
         return json.loads((self.root / path).read_text())

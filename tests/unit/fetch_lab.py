@@ -25,7 +25,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
         "PAUSE_SECONDS": 0.02, "FIRST_WAIT_SECONDS": 0.05, "LONGEST_WAIT_SECONDS": 0.1, "LONGEST_RETRY_AFTER_SECONDS": 2.0,
     }.items():
         monkeypatch.setattr(patience, name, seconds)
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(aria2, "STALL_SECONDS", 2)
     for name in network.CA_VARIABLES:
         monkeypatch.delenv(name, raising=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.archive import pool
 from ansible_collections.codetr.provision.plugins.module_utils.archive.inventory import Row
-from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import MOST, WorkerKilled, Workers, chunks, processors
+from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import MOST, WorkerKilled, Workers, chunks, cpus
 from archive_lab import PATIENCE_SECONDS
 
 
@@ -104,4 +104,4 @@ def test_chunks_are_full_by_bytes_or_by_number(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(("allowed", "expected"), [(1, 1), (3, 3), (64, MOST)])
 def test_as_many_workers_as_processors_up_to_a_limit(monkeypatch: pytest.MonkeyPatch, allowed: int, expected: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)))
-    assert processors() == expected
+    assert cpus() == expected

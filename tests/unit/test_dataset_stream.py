@@ -86,7 +86,7 @@ def test_what_is_not_asked_for_is_passed_over(tmp_path: Path) -> None:
 def test_every_cut_off_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "BLOCK", 7)
     data = AWKWARD.rstrip().encode()
-    said = r"is no JSON that can be read \(.+, at (character|byte) \d+\)\. Move .* away and run again"
+    said = r"is not valid JSON \(.+, at (character|byte) \d+\)\. Move .* away and run again"
     for length in range(len(data)):
         with pytest.raises(DatasetRefused, match=said):
             whole(write(tmp_path, data[:length]))
@@ -133,7 +133,7 @@ def test_a_value_that_is_no_list_has_no_elements(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetRefused, match=r"There is no .*/none\.json\. Run again"):
+    with pytest.raises(DatasetRefused, match=r"none\.json does not exist\. Run again"):
         Document(str(tmp_path / "none.json"))
     with pytest.raises(DatasetRefused, match="cannot be read: Is a directory"):
         Document(str(tmp_path))

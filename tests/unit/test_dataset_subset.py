@@ -46,7 +46,7 @@ def test_hosts_that_have_a_subset_keep_it(
     tmp_path: Path, documents: dict[str, dict[str, Any]], size: int, train: list[int], val: list[int]
 ) -> None:
     """These images were chosen by the first version: another choice would make every such host fetch its images again."""
-    chosen = subset.choose(outlines(tmp_path, documents), size)
+    chosen = subset.choose(outlines(tmp_path, documents), size, ["train2017", "val2017"])
     assert {folder: [int(name[:12]) for name in names] for folder, names in chosen.items()} == {"train2017": train, "val2017": val}
 
 

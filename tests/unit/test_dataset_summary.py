@@ -52,6 +52,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def paths(root: Path) -> dict[str, str]:
+    return {name: str(root / "coco" / name) for name in ("train2017", "val2017")}
+
+
 FOLDERS = [{"name": "train2017", "images": 118287, "bytes": 19_000_000_000, "source": "archive", "path": "/d/coco/train2017"}]
 
 
@@ -82,7 +86,7 @@ def test_a_data_set_that_is_not_there_has_no_classes(everything: list[Survey]) -
 
 
 def test_the_report_can_read_it(everything: list[Survey], root: Path) -> None:
-    samples = summary.shown(str(root), everything, str(root / "small"), PYTHON)
+    samples = summary.shown(paths(root), everything, str(root / "small"), PYTHON)
     checks = summary.checks_of(everything, {}, 24, None)
     read = load(DataResult, summary.summary("/d", 0, False, FOLDERS, everything, checks, samples))
     assert len(read.samples) == 12
@@ -92,7 +96,7 @@ def test_the_report_can_read_it(everything: list[Survey], root: Path) -> None:
 
 
 def test_six_pictures_of_each_set_with_their_small_copies(everything: list[Survey], root: Path) -> None:
-    found = summary.shown(str(root), everything, str(root / "new" / "small"), PYTHON)
+    found = summary.shown(paths(root), everything, str(root / "new" / "small"), PYTHON)
     assert [(one["set"], one["image"]) for one in found] == [
         *(("coco", f"train2017/{number}.jpg") for number in range(4)),
         *(("coco", f"val2017/{number}.jpg") for number in range(2)),
@@ -114,16 +118,16 @@ def test_six_pictures_of_each_set_with_their_small_copies(everything: list[Surve
 
 def test_without_a_decoder_there_are_samples_without_files(everything: list[Survey], root: Path) -> None:
     everything[2].samples[1].update(width=0)
-    found = summary.shown(str(root), everything, str(root / "small"), None)
+    found = summary.shown(paths(root), everything, str(root / "small"), None)
     assert len(found) == 11
     assert {one["file"] for one in found} == {""}
     assert not (root / "small").exists()
-    assert len(summary.shown(str(root), everything, str(root / "small"), PYTHON)) == 12
+    assert len(summary.shown(paths(root), everything, str(root / "small"), PYTHON)) == 12
 
 
 def test_a_subset_may_have_fewer(everything: list[Survey], root: Path) -> None:
     everything[2].samples = everything[2].samples[:1]
-    found = summary.shown(str(root), everything[2:4], str(root / "small"), PYTHON)
+    found = summary.shown(paths(root), everything[2:4], str(root / "small"), PYTHON)
     assert [one["image"] for one in found] == ["train2017/0.jpg", "val2017/0.jpg", "val2017/1.jpg"]
 
 
@@ -133,25 +137,25 @@ def statuses(everything: list[Survey], counts: dict[str, Any], decoded: Decoded 
 
 def test_checks_say_what_was_looked_at(everything: list[Survey]) -> None:
     counts = {"lvis_v1_val": {"images": 20}, "captions_val2017": {"val2017_images": 20}, "instances_val2017": None}
-    found = statuses(everything, counts, Decoded(looked=24))
+    found = statuses(everything, counts, Decoded(checked=24))
     assert found == {
-        "annotation files": ("ok", "5 files read to their end, 300 annotations, each of an image of its file"),
-        "images": ("ok", "every image that a file names is there, 24 in all"),
-        "counts": ("ok", "as the records say: lvis_v1_val"),
+        "annotation files": ("ok", "5 files read, 300 annotations, each of an image listed in its file"),
+        "images": ("ok", "every listed image exists, 24 in all"),
+        "counts": ("ok", "as in the records: lvis_v1_val"),
         "boxes": ("ok", "17 of 300 annotations have a box without area or partly outside its image"),
-        "decoding": ("ok", "24 of 24 images decoded whole, with the sizes that the annotations say"),
+        "decoding": ("ok", "24 of 24 images decoded completely, with the annotated sizes"),
     }
 
 
 def test_checks_that_could_not_be_made_are_skipped_and_say_why(everything: list[Survey]) -> None:
     found = statuses(everything, {}, None)
-    assert found["counts"] == ("skipped", "nothing to compare with: this is a subset, or the records have no counts")
+    assert found["counts"] == ("skipped", "not compared: this is a subset, or the records have no counts")
     assert found["decoding"][0] == "skipped"
     assert "Install python3-pil and run again" in found["decoding"][1]
 
 
 def test_damaged_images_fail_their_check(everything: list[Survey]) -> None:
-    found = statuses(everything, {}, Decoded(looked=9, faults={"val2017/b.jpg": "is empty", "train2017/c.jpg": "is no image"}))
+    found = statuses(everything, {}, Decoded(checked=9, faults={"val2017/b.jpg": "is empty", "train2017/c.jpg": "is no image"}))
     assert found["decoding"] == ("failed", "2 of 9 images: train2017/c.jpg is no image")
 
 

@@ -36,7 +36,7 @@ def test_bare_host_gets_everything_and_then_nothing(lab: Lab) -> None:
     lists = {f"{name}.{kind}" for name in lab.records for kind in ("json", "files")}
     assert names(lab.root / ".codetr") == {*lists, "surveys", "summary.json"}
     again = lab.plan()
-    assert (again.action, again.reason) == ("keep", "30 images and their annotations are there")
+    assert (again.action, again.reason) == ("keep", "30 images and their annotations are installed")
     assert again.stand_in
 
 
@@ -45,7 +45,7 @@ def test_lvis_alone_brings_the_images_and_coco_comes_later(lab: Lab) -> None:
     assert names(lab.root / "coco") == {"train2017", "val2017"}
     stage = lab.plan(names=["coco", "lvis"])
     assert stage.action == "change"
-    assert lab.words(stage) == {"coco-annotations-trainval2017": "missing"}
+    assert lab.statuses(stage) == {"coco-annotations-trainval2017": "missing"}
     assert set(lab.run(stage)["fetched"]) == {"coco-annotations-trainval2017"}
     assert lab.plan().action == "keep"
     assert lab.plan(names=["coco"]).action == "keep"
@@ -63,8 +63,8 @@ def test_what_is_lost_is_named_and_only_that_is_made_again(lab: Lab, lost: str, 
     stage = lab.plan()
     assert stage.action == "repair"
     assert named in stage.reason
-    assert set(lab.words(stage)) == ({named} if named in lab.records else set())
-    assert set(lab.run(stage)["fetched"]) == set(lab.words(stage))
+    assert set(lab.statuses(stage)) == ({named} if named in lab.records else set())
+    assert set(lab.run(stage)["fetched"]) == set(lab.statuses(stage))
     assert path.exists()
     assert lab.plan().action == "keep"
 
@@ -81,7 +81,7 @@ def test_cut_before_validation_nothing_counts_as_done(lab: Lab) -> None:
     half = lab.plan()
     assert half.action == "repair"
     assert "coco-train2017 (not validated)" in half.reason
-    missing = {name for name, word in lab.words(half).items() if word == "missing"}
+    missing = {name for name, word in lab.statuses(half).items() if word == "missing"}
     assert missing == {"coco-annotations-trainval2017", "lvis-v1-train", "lvis-v1-val"}
     # What is extracted already is not fetched again.
     assert lab.run(half)["fetched"] == {}
@@ -152,7 +152,7 @@ def by_hand(lab: Lab) -> None:
 def test_data_made_by_hand_is_adopted_without_a_download(lab: Lab) -> None:
     by_hand(lab)
     stage = lab.plan()
-    assert (stage.action, set(lab.words(stage).values()), stage.needs, stage.disk) == ("adopt", {"adopt"}, [], [])
+    assert (stage.action, set(lab.statuses(stage).values()), stage.needs, stage.disk) == ("adopt", {"adopt"}, [], [])
     before = {path: path.stat().st_ino for path in lab.root.rglob("*.jp*g")}
     lab.run(stage)
     assert {path: path.stat().st_ino for path in lab.root.rglob("*.jp*g")} == before
@@ -164,7 +164,7 @@ def test_foreign_data_that_is_not_whole_is_refused_and_left(lab: Lab) -> None:
     by_hand(lab)
     (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
     stage = lab.plan()
-    assert "was there before this project with 19 files, where 20 would be all of it" in stage.problems[0]["message"]
+    assert "existed before this project and has 19 files instead of 20" in stage.problems[0]["message"]
     assert lab.plan(subset=4).problems
 
 
@@ -173,20 +173,20 @@ def test_adopted_data_is_never_replaced(lab: Lab) -> None:
     lab.run(lab.plan())
     (lab.root / "coco" / "train2017" / TRAIN[0]).unlink()
     what = lab.plan().problems[0]["message"]
-    assert what.endswith(f"is damaged by now, and is not replaced (the first file that differs is {TRAIN[0]}).")
+    assert what.endswith(f"is now damaged, and is not replaced (first file that differs: {TRAIN[0]}).")
 
 
 def test_an_annotation_that_names_a_missing_image_is_refused(lab: Lab) -> None:
     images = {f"val2017/{name}": b"x" for name in VAL[1:]}
     lab.archive("coco-val2017", images, {"images": len(VAL) - 1})
-    with pytest.raises(DatasetRefused, match=rf"names 1 images that are not below .*, the first is val2017/{VAL[0]}"):
+    with pytest.raises(DatasetRefused, match=rf"lists 1 images that do not exist below .*, first val2017/{VAL[0]}"):
         lab.run(lab.plan())
     assert lab.plan().action == "repair"
 
 
 def test_wrong_counts_are_refused(lab: Lab) -> None:
     lab.records["lvis-v1-val"]["counts"]["annotations"] += 1
-    with pytest.raises(DatasetRefused, match=r"lvis_v1_val.json has 26 annotations where its record says 27"):
+    with pytest.raises(DatasetRefused, match=r"lvis_v1_val.json has 26 annotations, but its record lists 27"):
         lab.run(lab.plan())
 
 
@@ -201,7 +201,7 @@ def test_unknown_counts_are_no_obstacle(lab: Lab) -> None:
 
 def test_a_json_that_does_not_parse_is_refused(lab: Lab) -> None:
     lab.archive("lvis-v1-train", {"lvis_v1_train.json": b'{"images": ['}, {})
-    with pytest.raises(WorkFailed, match=r"lvis_v1_train.json is no JSON that can be read"):
+    with pytest.raises(WorkFailed, match=r"lvis_v1_train.json is not valid JSON"):
         lab.run(lab.plan())
 
 
@@ -220,7 +220,7 @@ def test_a_folder_where_a_link_belongs_is_a_problem(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("option", "said"), [
-    ({"existing": ["/nowhere/at/all"]}, "There is no folder /nowhere/at/all, which codetr_datasets_existing names"),
+    ({"existing": ["/nowhere/at/all"]}, "The folder /nowhere/at/all from codetr_datasets_existing does not exist"),
     ({"subset": -1}, "codetr_datasets_subset is -1"),
     ({"root": "/"}, "codetr_datasets_root is '/'"),
     ({"root": "data"}, "codetr_datasets_root is 'data'"),
@@ -231,7 +231,7 @@ def test_bad_wishes_are_problems(lab: Lab, option: dict[str, Any], said: str) ->
 
 def test_a_root_that_is_a_file_is_a_problem(lab: Lab) -> None:
     lab.root.write_text("")
-    assert "is no folder" in lab.plan().problems[0]["message"]
+    assert "is not a folder" in lab.plan().problems[0]["message"]
 
 
 def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
@@ -261,13 +261,13 @@ def test_kept_archives_stay_and_others_go(lab: Lab) -> None:
 
 def test_an_empty_image_is_refused(lab: Lab) -> None:
     lab.archive("coco-val2017", {f"val2017/{name}": b"" if name == VAL[2] else b"x" for name in VAL}, {"images": len(VAL)})
-    with pytest.raises(DatasetRefused, match=rf"has 1 empty files, the first is {VAL[2]}"):
+    with pytest.raises(DatasetRefused, match=rf"has 1 empty files, first {VAL[2]}"):
         lab.run(lab.plan())
 
 
 def test_an_archive_without_what_it_is_for_is_refused(lab: Lab) -> None:
     lab.archive("lvis-v1-val", {"other.json": b'{"images": [], "annotations": []}'}, {})
-    with pytest.raises(DatasetRefused, match=r"The archive of lvis-v1-val has no lvis_v1_val\.json"):
+    with pytest.raises(DatasetRefused, match=r"The archive of lvis-v1-val does not contain lvis_v1_val\.json"):
         lab.run(lab.plan())
 
 
@@ -276,9 +276,9 @@ def test_a_file_of_somebody_else_is_not_replaced(lab: Lab) -> None:
     mine = lab.root / "coco" / "annotations" / "captions_val2017.json"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    assert "has a captions_val2017.json that was not made by this project" in lab.plan().problems[0]["message"]
+    assert "has a captions_val2017.json that this project did not create" in lab.plan().problems[0]["message"]
     # And where it came after the plan was made.
-    with pytest.raises(DatasetRefused, match=r"captions_val2017\.json is there already and was not made by this project"):
+    with pytest.raises(DatasetRefused, match=r"captions_val2017\.json exists and was not created by this project"):
         run(options)
     assert mine.read_text() == "mine"
 
@@ -287,7 +287,7 @@ def test_archives_that_are_not_to_be_kept_any_more_go(lab: Lab) -> None:
     lab.run(lab.plan(keep_archives=True))
     stage = lab.plan(keep_archives=False)
     size = sum(record["size"] for record in lab.records.values())
-    assert (stage.action, stage.reason) == ("change", f"{size} bytes of archives are there that are not to be kept")
+    assert (stage.action, stage.reason) == ("change", f"{size} bytes of archives are not to be kept")
     assert lab.run(stage)["parts"] == {}
     assert not (lab.root / ".codetr" / "archives").exists()
     assert lab.plan().action == "keep"
@@ -299,7 +299,7 @@ def test_files_that_would_be_lost_with_a_folder_are_named_before_anything_is_fet
     (folder / "mine.txt").write_text("mine")
     (folder / TRAIN[0]).unlink()
     (problem,) = lab.plan().problems
-    assert "train2017 is damaged and holds 1 files that are not from the archive, the first is mine.txt" in problem["message"]
+    assert "train2017 is damaged and holds 1 files that are not from the archive, first mine.txt" in problem["message"]
     (folder / "mine.txt").unlink()
     lab.run(lab.plan())
     assert lab.plan().action == "keep"
@@ -311,7 +311,7 @@ def test_a_repair_that_was_cut_off_before_it_was_validated_goes_on(lab: Lab) -> 
     image = lab.root / "coco" / "val2017" / VAL[0]
     image.write_bytes(bytes(len(image.read_bytes())))
     stage = lab.plan()
-    assert lab.words(stage) == {"coco-val2017": "touched"}
+    assert lab.statuses(stage) == {"coco-val2017": "touched"}
     cut = lab.options(stage)
     pipeline.run(works(cut, [part for part in cut.parts if part["name"] == "coco-val2017"]))
     assert set(lab.run(stage)["parts"]) == {"coco-val2017"}
@@ -331,8 +331,8 @@ def test_all_groups_of_the_user_count(lab: Lab, folder: dict[str, int], owner: d
 
 
 def test_links_that_lead_nowhere_are_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "linked_folders", lambda root: {"val2017"})
-    with pytest.raises(DatasetRefused, match=r"names images in train2017, and .*lvis_v1/train2017 leads to no folder"):
+    monkeypatch.setattr(check, "linked_folders", lambda root, links: {"val2017"})
+    with pytest.raises(DatasetRefused, match=r"lists images in train2017, but .*lvis_v1/train2017 does not lead to a folder"):
         lab.run(lab.plan())
     assert lab.plan().action != "keep"
 

@@ -56,7 +56,7 @@ def test_images_are_decoded_and_one_that_cannot_be_is_named(lab: Lab) -> None:
     good = images(lab)
     good[VAL[0]] = b"<html>no"
     pack(lab, good)
-    with pytest.raises(DatasetRefused, match=rf"1 of 30 images .* are damaged: val2017/{VAL[0]}"):
+    with pytest.raises(DatasetRefused, match=rf"1 of 30 checked images .* are damaged: val2017/{VAL[0]}"):
         lab.run(lab.plan())
     assert lab.plan().action != "keep"
     assert {check["name"]: check["status"] for check in lab.json(".codetr/summary.json")["checks"]}["decoding"] == "failed"

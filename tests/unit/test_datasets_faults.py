@@ -114,7 +114,7 @@ def test_a_server_with_a_fault_that_passes_costs_only_time(lab: Lab, web: Faulty
 
 def test_wrong_bytes_once_are_an_error_and_the_next_run_is_right(lab: Lab, web: Faulty) -> None:
     web.faults["/coco-train2017.zip"] = ("flip", 1)
-    with pytest.raises(WorkFailed, match=r"coco-train2017 could not be fetched.*the file there is not the one expected"):
+    with pytest.raises(WorkFailed, match=r"coco-train2017 could not be fetched.*it is not the expected file"):
         run(lab.options(lab.plan()))
     assert not (lab.root / "coco" / "train2017").exists()
     run(lab.options(lab.plan()))
@@ -123,7 +123,7 @@ def test_wrong_bytes_once_are_an_error_and_the_next_run_is_right(lab: Lab, web: 
 
 def test_a_server_that_lies_is_named_and_nothing_is_done(lab: Lab, web: Faulty) -> None:
     web.files["/coco-val2017.zip"] = web.files["/coco-train2017.zip"]
-    with pytest.raises(WorkFailed, match=r"coco-val2017 could not be fetched.*the file there is not the one expected"):
+    with pytest.raises(WorkFailed, match=r"coco-val2017 could not be fetched.*it is not the expected file"):
         run(lab.options(lab.plan()))
     assert not (lab.root / "coco" / "val2017").exists()
     assert lab.plan().action != "keep"

@@ -44,7 +44,7 @@ def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
 def test_a_shared_copy_is_validated_and_linked_and_left_as_it_is(lab: Lab, shared: Path) -> None:
     before = everything(shared)
     stage = lab.plan(existing=[f"{shared}/"])
-    assert (stage.action, set(lab.words(stage).values()), stage.needs, stage.disk) == ("adopt", {"link"}, [], [])
+    assert (stage.action, set(lab.statuses(stage).values()), stage.needs, stage.disk) == ("adopt", {"link"}, [], [])
     assert lab.run(stage)["fetched"] == {}
     assert everything(shared) == before
     assert (lab.root / "coco" / "train2017").readlink() == shared / "train2017"
@@ -64,7 +64,7 @@ def test_only_what_the_copy_has_is_linked(lab: Lab, shared: Path) -> None:
     shutil.rmtree(shared / "lvis")
     stage = lab.plan(existing=[str(shared)])
     assert stage.action == "install"
-    assert {name for name, word in lab.words(stage).items() if word == "link"} == IMAGES
+    assert {name for name, word in lab.statuses(stage).items() if word == "link"} == IMAGES
     assert set(lab.run(stage)["fetched"]) == set(lab.records) - IMAGES
     assert lab.plan().action == "keep"
 
@@ -72,13 +72,13 @@ def test_only_what_the_copy_has_is_linked(lab: Lab, shared: Path) -> None:
 def test_a_copy_that_is_not_whole_is_refused_and_both_ways_out_are_told(lab: Lab, shared: Path) -> None:
     (shared / "val2017" / VAL[0]).unlink()
     problem = lab.plan(existing=[str(shared)]).problems[0]
-    assert problem["message"] == f"{shared}/val2017 is to be used with 9 files, where 10 would be all of it."
-    assert problem["fix"] == "Mend it, or take the folder out of codetr_datasets_existing: then it is downloaded."
+    assert problem["message"] == f"{shared}/val2017 cannot be used: it has 9 files instead of 10."
+    assert problem["fix"] == "Complete it, or remove the folder from codetr_datasets_existing to download the part."
 
 
 def test_a_copy_whose_annotations_name_another_image_is_refused(lab: Lab, shared: Path) -> None:
     (shared / "val2017" / VAL[0]).rename(shared / "val2017" / "other.jpg")
-    with pytest.raises(DatasetRefused, match=rf"names 1 images that are not below .*, the first is val2017/{VAL[0]}"):
+    with pytest.raises(DatasetRefused, match=rf"lists 1 images that do not exist below .*, first val2017/{VAL[0]}"):
         lab.run(lab.plan(existing=[str(shared)]))
     # Nothing counts as done, and the copy can be mended and taken.
     assert lab.plan().action != "keep"
@@ -112,9 +112,9 @@ def test_from_a_link_to_a_subset_and_back(lab: Lab, shared: Path) -> None:
 def test_a_linked_copy_that_lost_a_file_is_a_problem_as_long_as_it_is_wished(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     (shared / "val2017" / VAL[3]).unlink()
-    assert "is to be used with 9 files" in lab.plan().problems[0]["message"]
+    assert "cannot be used: it has 9 files" in lab.plan().problems[0]["message"]
     stage = lab.plan(existing=[])
-    assert lab.words(stage) == {"coco-val2017": "missing"}
+    assert lab.statuses(stage) == {"coco-val2017": "missing"}
     lab.run(stage)
     assert not (lab.root / "coco" / "val2017").is_symlink()
     assert lab.plan().action == "keep"
@@ -124,7 +124,7 @@ def test_a_copy_that_moved_is_linked_anew(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     moved = shared.rename(shared.with_name("moved"))
     stage = lab.plan(existing=[str(moved)])
-    assert set(lab.words(stage).values()) == {"link"}
+    assert set(lab.statuses(stage).values()) == {"link"}
     lab.run(stage)
     assert (lab.root / "coco" / "annotations" / "instances_val2017.json").readlink() == moved / "annotations" / "instances_val2017.json"
     assert (lab.root / "coco" / "val2017").readlink() == moved / "val2017"
@@ -134,10 +134,10 @@ def test_a_copy_that_moved_is_linked_anew(lab: Lab, shared: Path) -> None:
 def test_a_share_that_is_not_mounted_is_not_fine(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     away = shared.rename(shared.with_name("away"))
-    assert "There is no folder" in lab.plan().problems[0]["message"]
-    assert set(lab.words(lab.plan(existing=[])).values()) == {"missing"}
+    assert "does not exist" in lab.plan().problems[0]["message"]
+    assert set(lab.statuses(lab.plan(existing=[])).values()) == {"missing"}
     shared.mkdir()
-    assert "Nothing of COCO or LVIS is in" in lab.plan(existing=[str(shared)]).problems[0]["message"]
+    assert "has no COCO or LVIS data" in lab.plan(existing=[str(shared)]).problems[0]["message"]
     shared.rmdir()
     away.rename(shared)
     assert lab.plan().action == "keep"
@@ -146,7 +146,7 @@ def test_a_share_that_is_not_mounted_is_not_fine(lab: Lab, shared: Path) -> None
 def test_somebodys_link_that_leads_nowhere_is_a_problem(lab: Lab) -> None:
     (lab.root / "coco").mkdir(parents=True)
     (lab.root / "coco" / "val2017").symlink_to("/nowhere/at/all")
-    assert "val2017 is a link that leads nowhere." in lab.plan().problems[0]["message"]
+    assert "val2017 is a dangling link." in lab.plan().problems[0]["message"]
 
 
 def test_a_folder_that_cannot_be_listed_is_not_fine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,15 +155,15 @@ def test_a_folder_that_cannot_be_listed_is_not_fine(lab: Lab, monkeypatch: pytes
 
     lab.run(lab.plan())
     monkeypatch.setattr(inventory, "scan", broken)
-    assert set(lab.words(lab.plan()).values()) == {"damaged"}
+    assert set(lab.statuses(lab.plan()).values()) == {"damaged"}
 
 
 def test_a_linked_copy_with_other_bytes_is_refused(lab: Lab, shared: Path) -> None:
     lab.run(lab.plan(existing=[str(shared)]))
     flip(shared / "val2017" / VAL[3])
     stage = lab.plan()
-    assert lab.words(stage) == {"coco-val2017": "touched"}
-    with pytest.raises(DatasetRefused, match=rf"1 files in .* are not what was validated any more, the first is {VAL[3]}"):
+    assert lab.statuses(stage) == {"coco-val2017": "touched"}
+    with pytest.raises(DatasetRefused, match=rf"1 files in .* have changed since they were validated, first {VAL[3]}"):
         lab.run(stage)
 
 
@@ -175,8 +175,8 @@ def test_one_flipped_byte_is_found_by_the_next_run_and_made_good(lab: Lab, path:
     good = (lab.root / path).read_bytes()
     flip(lab.root / path)
     stage = lab.plan()
-    assert list(lab.words(stage).values()) == ["touched"]
-    assert set(lab.run(stage)["fetched"]) == set(lab.words(stage))
+    assert list(lab.statuses(stage).values()) == ["touched"]
+    assert set(lab.run(stage)["fetched"]) == set(lab.statuses(stage))
     assert (lab.root / path).read_bytes() == good
     assert lab.plan().action == "keep"
 
@@ -187,7 +187,7 @@ def test_a_flipped_byte_is_found_although_its_time_was_put_back(lab: Lab) -> Non
     times = path.stat()
     flip(path)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert lab.words(lab.plan()) == {"coco-train2017": "touched"}
+    assert lab.statuses(lab.plan()) == {"coco-train2017": "touched"}
 
 
 def test_a_flipped_byte_in_a_subsets_annotations_makes_all_of_them_anew(lab: Lab) -> None:
@@ -206,7 +206,7 @@ def test_touched_files_are_read_and_not_fetched(lab: Lab) -> None:
         if path.is_file() and ".codetr" not in path.parts:
             os.utime(path)
     stage = lab.plan()
-    assert (stage.action, set(lab.words(stage).values())) == ("repair", {"touched"})
+    assert (stage.action, set(lab.statuses(stage).values())) == ("repair", {"touched"})
     assert lab.run(stage)["fetched"] == {}
     assert lab.plan().action == "keep"
     for name, folder in (("coco-val2017", "coco/val2017"), ("lvis-v1-val", "lvis_v1/annotations")):
@@ -241,7 +241,7 @@ def test_adopted_annotations_whose_validation_was_cut_off_are_validated_again(la
     mark = lab.root / ".codetr" / "lvis-v1-val.json"
     mark.write_text(json.dumps({**manifest(lab, "lvis-v1-val"), "validated": False}))
     stage = lab.plan()
-    assert lab.words(stage) == {"lvis-v1-val": "not validated"}
+    assert lab.statuses(stage) == {"lvis-v1-val": "not validated"}
     assert lab.run(stage)["fetched"] == {}
     assert lab.plan().action == "keep"
 
@@ -269,7 +269,7 @@ def test_an_empty_folder_is_not_fine_without_the_list_either(lab: Lab) -> None:
     (lab.root / ".codetr" / "coco-val2017.files").unlink()
     for image in (lab.root / "coco" / "val2017").iterdir():
         image.unlink()
-    assert lab.words(lab.plan()) == {"coco-val2017": "damaged"}
+    assert lab.statuses(lab.plan()) == {"coco-val2017": "damaged"}
 
 
 @pytest.mark.parametrize("config", [{"existing": []}, {"existing": [], "subset": 4}])
@@ -282,7 +282,7 @@ def test_what_somebody_put_where_our_link_was_is_his(lab: Lab, shared: Path, con
     (folder / VAL[0]).write_bytes(b"edited by hand")
     before = everything(folder), file.read_bytes()
     stage = lab.plan(**config)
-    assert not {"missing", "changed", "damaged"} & set(lab.words(stage).values()) or stage.problems != []
+    assert not {"missing", "changed", "damaged"} & set(lab.statuses(stage).values()) or stage.problems != []
     if not stage.problems:
         lab.run(stage)
         assert (manifest(lab, "coco-val2017")["adopted"], manifest(lab, "coco-val2017")["linked"]) == (True, "")
@@ -299,14 +299,14 @@ def test_another_copy_with_the_same_times_is_validated_anew(lab: Lab, shared: Pa
     flip(file, 0)
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     shutil.rmtree(shared)
-    with pytest.raises(DatasetRefused, match=r"instances_val2017\.json is no JSON that can be read"):
+    with pytest.raises(DatasetRefused, match=r"instances_val2017\.json is not valid JSON"):
         lab.run(lab.plan(existing=[str(other)]))
     assert lab.plan().action != "keep"
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(lab: Lab, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory, "_crc", lambda path, size, buffer: None)
-    with pytest.raises(DatasetRefused, match=r"10 files in .* cannot be read, or are being written to, the first is"):
+    with pytest.raises(DatasetRefused, match=r"10 files in .* cannot be read, or are being written to, first"):
         lab.run(lab.plan(existing=[str(shared)]))
 
 
@@ -335,7 +335,7 @@ def test_without_the_list_touched_data_of_others_is_refused(lab: Lab, shared: Pa
     lab.run(lab.plan(existing=[str(shared)]))
     (lab.root / ".codetr" / "coco-val2017.files").unlink()
     os.utime(shared / "val2017" / VAL[0])
-    with pytest.raises(DatasetRefused, match=r"the list of what was validated is gone\. Remove .*coco-val2017\.json"):
+    with pytest.raises(DatasetRefused, match=r"the inventory of the validated files is missing\. Remove .*coco-val2017\.json"):
         lab.run(lab.plan())
 
 

@@ -57,7 +57,7 @@ def test_another_archive_replaces_ours_but_never_files_of_others(tmp_path: Path,
     newer = make_zip(tmp_path / "new.zip", {"train2017/a.jpg": b"new", "train2017/b.jpg": b"b"})
     assert extract(order(tmp_path, newer, sha256="b" * 64))["changed"]
     (tmp_path / "coco" / "train2017" / "mine.txt").write_text("mine")
-    with pytest.raises(ArchiveRefused, match=r"not from the archive, the first is 'mine\.txt'"):
+    with pytest.raises(ArchiveRefused, match=r"not from the archive, first 'mine\.txt'"):
         extract(order(tmp_path, images))
     assert (tmp_path / "coco" / "train2017" / "mine.txt").read_text() == "mine"
     assert beside(order(tmp_path, tmp_path)) == {"train2017"}
@@ -66,7 +66,7 @@ def test_another_archive_replaces_ours_but_never_files_of_others(tmp_path: Path,
 def test_a_folder_without_manifest_is_not_touched(tmp_path: Path, images: Path) -> None:
     dest = tmp_path / "coco" / "train2017"
     dest.mkdir(parents=True)
-    with pytest.raises(ArchiveRefused, match="was not made by this project"):
+    with pytest.raises(ArchiveRefused, match="was not created by this project"):
         extract(order(tmp_path, images))
     assert list(dest.iterdir()) == []
 
@@ -74,7 +74,7 @@ def test_a_folder_without_manifest_is_not_touched(tmp_path: Path, images: Path) 
 def test_only_the_listed_files_are_taken_and_each_must_be_there(tmp_path: Path, images: Path) -> None:
     extract(order(tmp_path, images, selection=Selection("train2017/", 1, frozenset({"a.jpg"}))))
     assert [path.name for path in (tmp_path / "coco" / "train2017").iterdir()] == ["a.jpg"]
-    with pytest.raises(ArchiveRefused, match=r"1 of the files wanted are not in it, the first is 'z\.jpg'"):
+    with pytest.raises(ArchiveRefused, match=r"1 of the selected files are missing from it, first 'z\.jpg'"):
         extract(order(tmp_path, images, selection=Selection("train2017/", 1, frozenset({"z.jpg"}))))
 
 
@@ -100,15 +100,15 @@ def test_cut_before_the_rename_it_is_not_taken_for_done(tmp_path: Path, images: 
 @pytest.mark.parametrize("keep", [0, 100, 1_500_000])
 def test_a_cut_archive_is_refused(tmp_path: Path, images: Path, keep: int) -> None:
     images.write_bytes(images.read_bytes()[:keep])
-    with pytest.raises(ArchiveRefused, match="is not a zip that can be read"):
+    with pytest.raises(ArchiveRefused, match="is not a valid zip"):
         extract(order(tmp_path, images))
     assert beside(order(tmp_path, images)) == set()
 
 
 def test_a_missing_archive_and_an_empty_choice_are_sentences(tmp_path: Path, images: Path) -> None:
-    with pytest.raises(ArchiveRefused, match="There is no archive"):
+    with pytest.raises(ArchiveRefused, match=r"does not exist\. Fetch it first"):
         extract(order(tmp_path, tmp_path / "none.zip"))
-    with pytest.raises(ArchiveRefused, match="holds no file below 'val2017/'"):
+    with pytest.raises(ArchiveRefused, match="has no file below 'val2017/'"):
         extract(order(tmp_path, images, selection=Selection("val2017/", 1)))
 
 
@@ -123,7 +123,7 @@ def various(seed: int) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_every_byte_of_many_files_by_many_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: int) -> None:
-    monkeypatch.setattr(extracting, "processors", lambda: 3)
+    monkeypatch.setattr(extracting, "cpus", lambda: 3)
     members = various(compression)
     src = make_zip(tmp_path / "train2017.zip", members, compression)
     assert extract(order(tmp_path, src)) == {"changed": True, "files": len(members), "bytes": sum(map(len, members.values()))}
@@ -180,7 +180,7 @@ def test_too_little_room_is_refused_with_figures(tmp_path: Path, images: Path, m
     monkeypatch.setattr(space, "free", lambda folder: 3_000_000)
     block = os.statvfs(tmp_path).f_frsize
     needed = block + -(-3_000_000 // block) * block
-    with pytest.raises(ArchiveRefused, match=f"needs {needed} bytes and 3000000 are free"):
+    with pytest.raises(ArchiveRefused, match=f"needs {needed} bytes, but only 3000000 are free"):
         extract(order(tmp_path, images))
     assert beside(order(tmp_path, images)) == set()
 

@@ -92,7 +92,7 @@ def test_the_kept_control_file_takes_the_place_of_a_broken_one_again_and_again(t
         (tmp_path / "empty").replace(part.control)
         assert part.keep() is None
         assert not part.resumable()
-        part.mend()
+        part.restore()
         assert part.resumable()
         assert part.arrived() == 2 * MIB
     part.discard()

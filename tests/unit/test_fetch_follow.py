@@ -53,7 +53,7 @@ class Writer:
 
 @pytest.fixture
 def writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
-    monkeypatch.setattr(follow, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
     return Writer(tmp_path)
 
 

@@ -81,7 +81,7 @@ def test_killed_alone_it_takes_aria2_with_it_and_until_then_nobody_else_may_writ
     finally:
         os.kill(aria2, signal.SIGCONT)
     # It has nothing else to end for: the server is silent, and its timeout is longer.
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 20)
+    monkeypatch.setattr(lock, "TIMEOUT_SECONDS", 20)
     with lock.lock(f"{request.dest}.lock"):
         assert not Path(request.dest).exists()
     web.release.set()

@@ -176,7 +176,7 @@ def test_retry_after_at_once_is_not_taken_at_its_word(world: Callable[..., World
 def test_a_server_that_wants_hours_gets_minutes_and_that_is_said(world: Callable[..., World]) -> None:
     lab = world(a="BUSY")
     lab.answers = [Answer(busy=True, wait=7200)]
-    assert "asks to come back in 7200 seconds, longer than the 300" in lab.fails()[A]
+    assert "sends Retry-After: 7200 seconds, more than the limit of 300" in lab.fails()[A]
     gaps = [after - before for before, after in pairwise(lab.asked)]
     assert all(300 <= gap <= 375 for gap in gaps)
 

@@ -99,7 +99,7 @@ def test_a_file_that_starts_anew_is_announced_with_nothing(tmp_path: Path, web: 
 
 def test_whoever_cuts_the_part_file_does_not_get_it_placed(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bytes were right when they were hashed on the way, and are gone when aria2 has ended."""
-    monkeypatch.setattr(follow, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.05)
     web.pace["/good"] = 1.5 * MIB
     cut: list[int] = []
 
@@ -109,7 +109,7 @@ def test_whoever_cuts_the_part_file_does_not_get_it_placed(tmp_path: Path, web: 
             with (tmp_path / "file.zip.part").open("r+b") as handle:
                 handle.truncate(0)
 
-    with pytest.raises(FetchFailure, match="not the one expected"):
+    with pytest.raises(FetchFailure, match="not the expected file"):
         fetch(record(tmp_path, web.url("/good"), transfer=Transfer(1)), ready=ready)
     assert cut
     assert not (tmp_path / "file.zip").exists()

@@ -25,8 +25,8 @@ def test_a_server_that_is_unwell_for_a_moment_is_tried_again(tmp_path: Path, web
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("503", r"overloaded or in maintenance \(503\), after several tries"),
-        ("429", "the server answers 429, too many requests, after several tries"),
+        ("503", r"the server answers 503 \(overloaded or in maintenance\) after several tries"),
+        ("429", r"the server answers 429 \(too many requests\) after several tries"),
         ("500", "the server answers 500"),
         ("502", "the server answers 502"),
     ],
@@ -64,7 +64,7 @@ def test_a_server_that_wants_to_be_left_alone_for_hours_says_so_in_the_end(
     monkeypatch.setattr(patience, "LONGEST_RETRY_AFTER_SECONDS", 0.2)
     web.faults["/good"] = ("503", 0)
     web.retry_after["/good"] = "7200"
-    assert "asks to come back in 7200 seconds" in fails(tmp_path, web.url("/good"))
+    assert "sends Retry-After: 7200 seconds" in fails(tmp_path, web.url("/good"))
 
 
 def test_while_one_mirror_rests_another_one_serves(tmp_path: Path, web: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_certificate_that_is_not_accepted_is_said_at_once(tmp_path: Path, web:
     certificate = web.speak_tls(tmp_path)
     out = tmp_path / "out"
     monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 1000.0)
-    assert "give a CA bundle in SSL_CERT_FILE" in fails(out, web.url("/good"))
+    assert "set SSL_CERT_FILE to its CA bundle" in fails(out, web.url("/good"))
     monkeypatch.setenv("SSL_CERT_FILE", certificate)
     assert_arrives(out, web.url("/good"))
 

@@ -26,7 +26,7 @@ def test_a_part_of_a_file_that_has_another_length_now_is_started_anew(tmp_path: 
 def test_wrong_bytes_in_the_middle_name_the_mirror(tmp_path: Path, web: Faulty) -> None:
     web.scripts["/good"] = ["truncate", "flip"]
     said = fails(tmp_path, web.url("/good"), connections=1)
-    assert f"{web.url('/good')}: the file there is not the one expected" in said
+    assert f"{web.url('/good')}: it is not the expected file" in said
     assert leftovers(tmp_path) == set()
 
 
@@ -58,7 +58,7 @@ def test_a_server_that_lies_and_breaks_off_is_found_out(tmp_path: Path, web: Fau
     web.files["/bad"] = OTHER
     # Going on takes two requests, one for the length and one for the rest.
     web.scripts["/bad"] = ["cut:1000000", "", "", "cut:1000000"]
-    assert "not the one expected" in fails(tmp_path, web.url("/bad"), connections=1)
+    assert "not the expected file" in fails(tmp_path, web.url("/bad"), connections=1)
     assert len(web.requests) == 6
     assert leftovers(tmp_path) == set()
 
@@ -70,4 +70,4 @@ def test_of_two_mirrors_the_one_that_lies_is_named(tmp_path: Path, web: Faulty) 
     web.faults["/half"] = ("403", 0)
     said = fails(tmp_path, web.url("/half"), web.url("/bad"), connections=1)
     assert f"{web.url('/half')}: the server answers 403" in said
-    assert f"{web.url('/bad')}: the file there is not the one expected" in said
+    assert f"{web.url('/bad')}: it is not the expected file" in said

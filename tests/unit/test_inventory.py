@@ -181,7 +181,7 @@ def test_taking_only_some(folder: Path) -> None:
 def test_what_cannot_be_taken_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [*inventory.scan(str(folder)), Row("vanished", 1, 2, 3)]
     monkeypatch.setattr(inventory, "scan", lambda folder, names: rows)
-    with pytest.raises(InventoryFailed, match=r"1 files in .* cannot be read, or are being written to, the first is vanished"):
+    with pytest.raises(InventoryFailed, match=r"1 files in .* cannot be read, or are being written to, first vanished"):
         inventory.take(str(folder), 2, quiet)
 
 

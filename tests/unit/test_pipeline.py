@@ -149,7 +149,7 @@ def test_what_an_earlier_run_extracted_is_not_fetched_again(tmp_path: Path, web:
 def test_a_download_that_fails_says_why_and_stops_the_rest(tmp_path: Path, web: Faulty) -> None:
     bad = work(tmp_path, web, "one", SMALL)
     web.files["/one"] = b"something else"
-    with pytest.raises(WorkFailed, match=r"one could not be fetched.*not the one expected"):
+    with pytest.raises(WorkFailed, match=r"one could not be fetched.*not the expected file"):
         pipeline.run([bad, work(tmp_path, web, "two", LARGE)])
     assert "/two" not in web.requests
     assert not (tmp_path / "out" / "one").exists()
@@ -158,7 +158,7 @@ def test_a_download_that_fails_says_why_and_stops_the_rest(tmp_path: Path, web: 
 def test_an_extraction_that_fails_says_why_and_stops_the_download(tmp_path: Path, web: Faulty) -> None:
     (tmp_path / "out" / "one").mkdir(parents=True)
     web.faults["/one"] = ("stall", 1)
-    with pytest.raises(WorkFailed, match="is there already and was not made by this project"):
+    with pytest.raises(WorkFailed, match="exists and was not created by this project"):
         pipeline.run([work(tmp_path, web, "one", LARGE)])
     assert children(os.getpid()) == []
 

@@ -74,7 +74,7 @@ class Bench:
             stack=stack,
             artifacts=self.records,
             earlier=earlier,
-            local={"workspace": catalog.workspace()},
+            local={"workspace": catalog.workspace(), "datasets": catalog.layouts()},
         )
 
     def state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One zip archive to one folder: checked, atomic, by several processes, and while it is still arriving; and what lies in such a folder.
+"""Extract a zip archive to a folder: verified, atomic, in several processes; and keep an inventory of the folder.
 
 Runs on the host, standard library only.
 """

@@ -19,12 +19,12 @@ from ansible_collections.codetr.provision.plugins.module_utils.archive.members i
     STORED,
     ArchiveRefused,
     Entry,
-    Judgement,
     Member,
     Selection,
+    Validator,
     too_much,
 )
-from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import Workers, chunks, processors, total
+from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import Workers, chunks, cpus, total
 from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import Writing
 
 POLL_SECONDS = 0.05
@@ -84,7 +84,7 @@ class _Early:
     def __init__(self, path: str, source: str, selection: Selection, folder: str) -> None:
         self.bytes = 0
         self._path, self._source, self._folder = path, source, folder
-        self._judgement = Judgement(source, selection)
+        self._validator = Validator(source, selection)
         self._workers: Workers[list[Member], None] | None = None
         self._descriptor = -1
         self._done: set[Entry] = set()
@@ -142,7 +142,7 @@ class _Early:
         if not have or not self._walking:
             return
         self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        self._workers = Workers(Writing(self._descriptor, self._source, self._folder), processors())
+        self._workers = Workers(Writing(self._descriptor, self._source, self._folder), cpus())
 
     def _close(self) -> None:
         if self._workers is not None:
@@ -201,7 +201,7 @@ class _Early:
     def _check(self, local: Local, end: int) -> str | None:
         """Where the member goes, or None where it is not wanted; judged as the central directory will be, by what came until ``end``."""
         entry = local.entry
-        path = self._judgement.path(entry.name, local.flags)
+        path = self._validator.path(entry.name, local.flags)
         self._declared += entry.size
         if local.flags & DATA_DESCRIPTOR or too_much(entry.size, entry.packed) or too_much(self._declared, end):
             raise HeaderWrong("its sizes cannot be believed")

@@ -1,4 +1,4 @@
-"""From a zip to a folder in one step: it is there whole and checked, or it is not there."""
+"""Extract a zip to a folder atomically: the folder is complete and verified, or absent."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any, BinaryIO, Callable
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest, space
 from ansible_collections.codetr.provision.plugins.module_utils.archive.ahead import Growing, empty, extract_ahead
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Entry, Member, Selection, select
-from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import WorkerKilled, Workers, chunks, processors, total
-from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import FETCH_ANEW, Writing
+from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import WorkerKilled, Workers, chunks, cpus, total
+from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import FETCH_AGAIN, Writing
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.lock import Locked, lock
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress import Progress
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to extract and where.
+    """What to extract, and where.
 
     Attributes:
-        src: the zip. It is believed to be the bytes of ``sha256``: whoever fetched it has hashed it.
-        dest: the folder to make.
-        manifest: path of the folder's manifest; the list of its files lies beside it.
+        src: the zip. The caller has verified its sha256.
+        dest: the folder to create.
+        manifest: path of the folder's manifest; the inventory of its files is beside it.
         note: further keys for the manifest.
         progress: path of the progress file, or empty.
     """
@@ -43,36 +43,36 @@ class Order:
 
 
 def extract(order: Order, growing: Growing | None = None, check: bool = False) -> dict[str, Any]:
-    """Make ``order.dest`` the wanted folder: ``{"changed", "files", "bytes"}``; with ``check`` only say whether it would change.
+    """Extract to ``order.dest``: ``{"changed", "files", "bytes"}``; with ``check``, only report whether it would change.
 
     Args:
-        growing: the archive while it is on its way to ``order.src``: what has arrived is extracted meanwhile.
+        growing: the archive while it is being fetched to ``order.src``; members are extracted as they arrive.
 
     Raises:
-        ArchiveRefused: it was not done; the text says why and what to do.
+        ArchiveRefused: it was not extracted; the text says why and how to fix it.
     """
-    wanted = manifest.identity(order.sha256, order.selection)
-    there = manifest.read(order.manifest)
-    if there is not None and manifest.describes(there, wanted, order.dest):
-        return {"changed": False, "files": there["files"], "bytes": there["bytes"]}
+    identity = manifest.identity(order.sha256, order.selection)
+    existing = manifest.read(order.manifest)
+    if existing is not None and manifest.describes(existing, identity, order.dest):
+        return {"changed": False, "files": existing["files"], "bytes": existing["bytes"]}
     if check:
         return {"changed": True, "files": None, "bytes": None}
-    if os.path.lexists(order.dest) and there is None:
-        raise ArchiveRefused(f"{order.dest} is there already and was not made by this project. Move it away, or choose another folder.")
+    if os.path.lexists(order.dest) and existing is None:
+        raise ArchiveRefused(f"{order.dest} exists and was not created by this project. Move it away, or choose another folder.")
     failed = f"{order.src} could not be extracted to {order.dest}"
     try:
         os.makedirs(os.path.dirname(order.dest), exist_ok=True)
         with lock(f"{order.dest}.lock"):
-            return _extract(order, growing, wanted)
+            return _extract(order, growing, identity)
     except Locked:
         raise ArchiveRefused(f"Another run is extracting {order.dest} right now. Wait for it to end, then run again.") from None
     except WorkerKilled as killed:
-        raise ArchiveRefused(f"{failed}: {killed}. Close what takes the memory, then run again.") from None
+        raise ArchiveRefused(f"{failed}: {killed}. Free some memory, then run again.") from None
     except OSError as error:
-        raise ArchiveRefused(f"{failed}: {error.strerror or error}. Mend that, then run again.") from error
+        raise ArchiveRefused(f"{failed}: {error.strerror or error}. Fix that, then run again.") from error
 
 
-def _extract(order: Order, growing: Growing | None, wanted: dict[str, Any]) -> dict[str, Any]:
+def _extract(order: Order, growing: Growing | None, identity: dict[str, Any]) -> dict[str, Any]:
     for leftover in glob.glob(glob.escape(order.dest) + ".part-*"):
         shutil.rmtree(leftover)
     part = tempfile.mkdtemp(prefix=os.path.basename(order.dest) + ".part-", dir=os.path.dirname(order.dest))
@@ -81,13 +81,13 @@ def _extract(order: Order, growing: Growing | None, wanted: dict[str, Any]) -> d
         early = extract_ahead(growing, order.src, order.selection, part, report) if growing else set()
         members = _write_rest(order, part, early, report)
         os.chmod(part, 0o755)
-        # One call for all: 118,000 single fsyncs take minutes, and a rename before the data is on the disk could show empty files.
+        # One call for all files: 118,000 fsyncs take minutes, and a rename before the sync could leave empty files after a power cut.
         _sync_disk(part)
         rows = _listed(part, members)
         inventory.write(inventory.beside(order.manifest), rows)
         done = {"files": len(rows), "bytes": total(rows)}
-        marks = {"fingerprint": inventory.fingerprint(rows), "source": os.path.basename(order.src)}
-        manifest.write(order.manifest, {**order.note, **wanted, **done, **marks})
+        origin = {"fingerprint": inventory.fingerprint(rows), "source": os.path.basename(order.src)}
+        manifest.write(order.manifest, {**order.note, **identity, **done, **origin})
         _swap(part, order.dest)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -96,21 +96,21 @@ def _extract(order: Order, growing: Growing | None, wanted: dict[str, Any]) -> d
 
 
 def _write_rest(order: Order, part: str, early: set[Entry], report: Callable[[int, int], None]) -> list[Member]:
-    """Judge the whole archive and write what is not there yet; all members that are in ``part`` then."""
+    """Validate the complete archive, extract the remaining members to ``part``, and return all members."""
     if not os.path.exists(order.src):
-        raise ArchiveRefused(f"There is no archive {order.src}. Fetch it first.")
+        raise ArchiveRefused(f"The archive {order.src} does not exist. Fetch it first.")
     with open(order.src, "rb") as archive:
         members = _read_index(order, archive)
         rest = [member for member in members if member.entry not in early]
         if len(rest) + len(early) != len(members):
-            # Something that came early is not what the archive says that it holds.
+            # A member extracted early is not in the archive's central directory.
             empty(part)
             rest = members
         _check_space(rest, part)
         whole = total(members)
         done = whole - total(rest)
         report(done, whole)
-        with Workers(Writing(archive.fileno(), order.src, part), processors()) as workers:
+        with Workers(Writing(archive.fileno(), order.src, part), cpus()) as workers:
             for chunk, _unused in workers.each(chunks(rest)):
                 done += total(chunk)
                 report(done, whole)
@@ -122,17 +122,17 @@ def _read_index(order: Order, archive: BinaryIO) -> list[Member]:
         with zipfile.ZipFile(archive) as index:
             members, possible = select(index, order.src, os.fstat(archive.fileno()).st_size, order.selection)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
-        raise ArchiveRefused(f"{order.src} is not a zip that can be read ({error}). {FETCH_ANEW}") from None
+        raise ArchiveRefused(f"{order.src} is not a valid zip ({error}). {FETCH_AGAIN}") from None
     _check_replacing(order.dest, possible)
     return members
 
 
 def _check_replacing(dest: str, possible: set[str]) -> None:
-    """A folder of ours is replaced only when all in it came from such an archive."""
+    """Refuse to replace a folder with files that are not from the archive."""
     foreign = sorted(set(manifest.files_below(dest)) - possible) if os.path.isdir(dest) else []
     if foreign:
         raise ArchiveRefused(
-            f"{dest} is to be replaced and holds {len(foreign)} files that are not from the archive, the first is {foreign[0]!r}. "
+            f"{dest} is to be replaced but holds {len(foreign)} files not from the archive, first {foreign[0]!r}. "
             "Move them away, then run again.",
         )
 
@@ -140,13 +140,14 @@ def _check_replacing(dest: str, possible: set[str]) -> None:
 def _check_space(members: list[Member], folder: str) -> None:
     needed, free = space.needed(members, folder), space.free(folder)
     if needed > free:
-        raise ArchiveRefused(f"Extracting to {folder} needs {needed} bytes and {free} are free. Free some space, or choose another disk.")
+        fix = "Free some space, or choose another disk"
+        raise ArchiveRefused(f"Extracting to {folder} needs {needed} bytes, but only {free} are free. {fix}.")
 
 
 def _sync_disk(folder: str) -> None:
-    """Have the folder's file system write all that it holds back.
+    """Sync the folder's file system.
 
-    Not ``os.sync``: that waits for every disk and network share of the host, and never tells that writing failed.
+    Not ``os.sync``, which waits for every disk and network share of the host and never reports a failed write.
     """
     library = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -158,16 +159,16 @@ def _sync_disk(folder: str) -> None:
 
 
 def _listed(part: str, members: list[Member]) -> list[inventory.Row]:
-    """The rows of what was written. Taken when all is on the disk: a network share gives files their final times no earlier."""
+    """Take the inventory of the extracted files. Only after the sync: a network share sets the final times no earlier."""
     crcs = {member.path: member.entry.crc for member in members}
     rows = [row._replace(crc=crcs.pop(row.path, None)) for row in inventory.scan(part)]
     if crcs or any(row.crc is None for row in rows):
-        raise ArchiveRefused(f"{part} does not have the files that were just written to it. Leave that folder alone and run again.")
+        raise ArchiveRefused(f"{part} does not have the files that were just written to it. Do not change that folder, and run again.")
     return rows
 
 
 def _swap(part: str, dest: str) -> None:
-    """Give ``part`` the name ``dest``; a folder cannot be renamed onto one that is not empty."""
+    """Rename ``part`` to ``dest``; an existing folder must be moved away first."""
     old = f"{part}.old"
     with contextlib.suppress(FileNotFoundError):
         os.rename(dest, old)

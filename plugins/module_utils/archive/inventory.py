@@ -1,4 +1,4 @@
-"""The files of a folder, one row each: a later look sees a missing or changed one by ``stat``, without reading 20 GB."""
+"""The inventory of a folder, one row per file: finds a missing or changed file by ``stat``, without reading 20 GB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADING = "# size in bytes, mtime and ctime in nanoseconds, crc32, path"
 
 
 class InventoryFailed(Exception):
-    """The files could not all be read. The text is for people: what happened and what to do."""
+    """A file could not be read. The text is a message for users: what happened and how to fix it."""
 
 
 class Row(NamedTuple):
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     Attributes:
         path: relative to the folder.
         size: bytes.
-        crc: of its bytes, or None where they were not read.
+        crc: of its bytes, or None where it was not read.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 @dataclass
 class Difference:
-    """How files differ from what is recorded, by sorted paths; ``touched`` have their size and other times: their bytes may differ."""
+    """Differences from the inventory, as sorted paths. ``touched`` files have the same size but other times."""
 
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
@@ -50,28 +50,28 @@ class Difference:
 
 
 def beside(manifest: str) -> str:
-    """Where the list of the manifest at that path lies."""
+    """Return the path of the inventory that belongs to a manifest."""
     return (manifest[: -len(".json")] if manifest.endswith(".json") else manifest) + ".files"
 
 
 def scan(folder: str, names: Iterable[str] | None = None) -> list[Row]:
-    """The files below the folder as they are now, unread.
+    """List the files below the folder, without reading them.
 
-    Links to files are followed; a sub-folder that is a link is not entered: it could lead in a circle.
+    Links to files are followed; links to folders are not, because they could form a loop.
 
     Args:
-        names: look only at these, in a folder that others share; those that are not there have no row.
+        names: list only these, in a shared folder; missing ones have no row.
 
     Raises:
         OSError: the folder or one below it cannot be listed.
     """
-    looks = _below(folder) if names is None else ((name, partial(os.stat, os.path.join(folder, name))) for name in names)
+    candidates = _below(folder) if names is None else ((name, partial(os.stat, os.path.join(folder, name))) for name in names)
     rows = []
-    for path, look in looks:
+    for path, status_of in candidates:
         try:
-            found = look()
+            found = status_of()
         except OSError:
-            # Gone meanwhile, or a link that leads nowhere: there is no such file for anybody who reads the data either.
+            # Removed meanwhile, or a dangling link: no reader of the data can open it either.
             continue
         if stat.S_ISREG(found.st_mode):
             rows.append(Row(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
@@ -79,7 +79,7 @@ def scan(folder: str, names: Iterable[str] | None = None) -> list[Row]:
 
 
 def _below(folder: str) -> Iterator[tuple[str, Callable[[], os.stat_result]]]:
-    """Every path below the folder that is no folder, and how to look at what is there."""
+    """Yield every path below the folder that is not a folder, with a function that returns its ``stat``."""
     prefixes = [""]
     while prefixes:
         prefix = prefixes.pop()
@@ -92,14 +92,14 @@ def _below(folder: str) -> Iterator[tuple[str, Callable[[], os.stat_result]]]:
 
 
 def fingerprint(rows: Iterable[Row]) -> str:
-    """One sha256 over names, sizes and times of all, in whatever order they come; CRCs do not count."""
-    # No name has a NUL, so no two lists of files give the same text.
+    """Return a sha256 over names, sizes and times of all rows, in any order; CRCs are not included."""
+    # Names cannot contain NUL, so the text is unambiguous.
     lines = sorted(f"{path}\0{size}\0{mtime}\0{ctime}\0" for path, size, mtime, ctime, _unused in rows)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def write(path: str, rows: Iterable[Row]) -> None:
-    """Replace the list as a whole, on the disk before this returns."""
+    """Replace the inventory atomically; it is synced before this returns."""
     replace_text(path, (f"{HEADING}\n", *map(_line, sorted(rows))))
 
 
@@ -110,7 +110,7 @@ def _line(row: Row) -> str:
 
 
 def read(path: str) -> list[Row] | None:
-    """The list, or None where there is none that can be read."""
+    """Read the inventory; None where it is missing or invalid."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
             return [_parsed(line) for line in handle if not line.startswith("#")]
@@ -121,13 +121,13 @@ def read(path: str) -> list[Row] | None:
 def _parsed(line: str) -> Row:
     size, mtime, ctime, crc, path = line.split(" ", 4)
     if not path.endswith("\n"):
-        raise ValueError("the list is cut short")
+        raise ValueError("the inventory is truncated")
     spelled = re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], path[:-1])
     return Row(spelled, int(size), int(mtime), int(ctime), None if crc == "-" else int(crc, 16))
 
 
 def compare(recorded: Iterable[Row], now: Iterable[Row]) -> Difference:
-    """What has become of the recorded files."""
+    """Compare the recorded files with the current ones."""
     before = {row.path: row for row in recorded}
     difference = Difference()
     for row in sorted(now):
@@ -143,36 +143,36 @@ def compare(recorded: Iterable[Row], now: Iterable[Row]) -> Difference:
 
 
 def recheck(folder: str, rows: Iterable[Row], workers: int, on_progress: Callable[[int, int], None]) -> list[str]:
-    """The files, by sorted path, whose bytes do not have the size and CRC of their row, or that cannot be read.
+    """Return the sorted paths of files that differ from their row in size or CRC, or that cannot be read.
 
     Args:
-        workers: how many processes read.
-        on_progress: called with bytes read and bytes in all.
+        workers: number of reading processes.
+        on_progress: called with bytes read and bytes in total.
 
     Raises:
-        InventoryFailed: a process that read was killed.
+        InventoryFailed: a reading process was killed.
     """
     read_now = _crcs(folder, list(rows), workers, on_progress)
     return sorted(row.path for row, crc in read_now if crc is None or crc != row.crc)
 
 
 def take(folder: str, workers: int, on_progress: Callable[[int, int], None], names: Iterable[str] | None = None) -> list[Row]:
-    """The rows of files that somebody else put there, with their CRCs: reads everything once. Arguments as for ``scan`` and ``recheck``.
+    """Take the inventory of a folder that was not extracted here, reading everything once. Arguments as for ``scan`` and ``recheck``.
 
     Raises:
-        InventoryFailed: one cannot be read or is being written to, or a process that read was killed.
+        InventoryFailed: a file cannot be read or is being written to, or a reading process was killed.
         OSError: the folder or one below it cannot be listed.
     """
     rows = [row._replace(crc=crc) for row, crc in _crcs(folder, scan(folder, names), workers, on_progress)]
     unread = sorted(row.path for row in rows if row.crc is None)
     if unread:
-        what = f"{len(unread)} files in {folder} cannot be read, or are being written to, the first is {unread[0]}"
-        raise InventoryFailed(f"{what}. Make them readable for the user who runs this, leave them alone meanwhile, and run again.")
+        what = f"{len(unread)} files in {folder} cannot be read, or are being written to, first {unread[0]}"
+        raise InventoryFailed(f"{what}. Make them readable for the user who runs this, do not change them meanwhile, and run again.")
     return rows
 
 
 def _crcs(folder: str, rows: list[Row], workers: int, on_progress: Callable[[int, int], None]) -> Iterator[tuple[Row, int | None]]:
-    """Each row with the CRC of the file as it is now; None where it cannot be read, or has another size."""
+    """Yield each row with the current CRC of the file; None where it cannot be read or has another size."""
     done, whole = 0, total(rows)
     try:
         with Workers(partial(_read, folder), workers) as pool:
@@ -185,7 +185,7 @@ def _crcs(folder: str, rows: list[Row], workers: int, on_progress: Callable[[int
 
 
 def _read(folder: str, rows: list[Row]) -> list[int | None]:
-    """What a worker does."""
+    """Read the files of some rows, in a worker process."""
     buffer = memoryview(bytearray(BLOCK))
     return [_crc(os.path.join(folder, row.path), row.size, buffer) for row in rows]
 
@@ -193,7 +193,7 @@ def _read(folder: str, rows: list[Row]) -> list[int | None]:
 def _crc(path: str, size: int, buffer: memoryview) -> int | None:
     crc = done = 0
     try:
-        # Of a pipe that took a file's name, this waits for nobody.
+        # O_NONBLOCK, so that a pipe in place of the file does not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             while done <= size:

@@ -1,4 +1,4 @@
-"""The manifest of a folder: what it was extracted from. Written before the folder gets its name, so a folder without one is not ours."""
+"""The manifest of a folder: what it was extracted from. Written before the final rename, so a folder without one is not ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.atomic import rep
 
 
 def identity(sha256: str, selection: Selection) -> dict[str, Any]:
-    """What must be equal for a folder to be the wanted one."""
+    """Return what identifies the content of an extracted folder."""
     only = None
     if selection.only is not None:
         only = hashlib.sha256("\n".join(sorted(selection.only)).encode()).hexdigest()
@@ -21,7 +21,7 @@ def identity(sha256: str, selection: Selection) -> dict[str, Any]:
 
 
 def read(path: str) -> dict[str, Any] | None:
-    """The manifest, or None where there is none that can be read."""
+    """Read the manifest; None where it is missing or invalid."""
     try:
         with open(path, encoding="utf-8") as handle:
             found = json.load(handle)
@@ -31,12 +31,12 @@ def read(path: str) -> dict[str, Any] | None:
 
 
 def write(path: str, manifest: dict[str, Any]) -> None:
-    """Replace the manifest as a whole, on the disk before this returns."""
+    """Replace the manifest atomically; it is synced before this returns."""
     replace_text(path, (json.dumps(manifest, indent=1, sort_keys=True), "\n"))
 
 
 def files_below(folder: str) -> dict[str, int]:
-    """Size in bytes of every file below the folder, by relative path."""
+    """Return the size in bytes of every file below the folder, by relative path."""
     found: dict[str, int] = {}
     for base, _unused, names in os.walk(folder):
         for name in names:
@@ -45,9 +45,9 @@ def files_below(folder: str) -> dict[str, int]:
     return found
 
 
-def describes(manifest: dict[str, Any] | None, wanted: dict[str, Any], folder: str) -> bool:
-    """Whether the folder is the wanted one, and no file in it was added, removed or written to since it was made."""
-    if manifest is None or any(manifest.get(key) != value for key, value in wanted.items()):
+def describes(manifest: dict[str, Any] | None, expected: dict[str, Any], folder: str) -> bool:
+    """Whether the folder has the expected content, and no file in it was added, removed or changed since."""
+    if manifest is None or any(manifest.get(key) != value for key, value in expected.items()):
         return False
     try:
         return bool(manifest.get("fingerprint") == inventory.fingerprint(inventory.scan(folder)))

@@ -1,4 +1,4 @@
-"""Which members of a zip are taken and where each goes; whatever could write outside the folder, or too much, is refused."""
+"""Select the members of a zip and their paths; refuse whatever could write outside the folder, or too much."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# JPEGs do not shrink and the data sets' JSON shrinks to a third; a zip bomb is beyond a thousand.
+# JPEGs do not shrink and the data sets' JSON shrinks to a third; a zip bomb exceeds a thousand.
 RATIO_LIMIT = 200
 SLACK_BYTES = 1 << 20
 STORED, DEFLATED = 0, 8
@@ -17,17 +17,17 @@ LOCAL_HEADER_BYTES = 30
 
 
 class ArchiveRefused(Exception):
-    """The archive was not extracted. The text is for people: what is wrong and what to do."""
+    """The archive was not extracted. The text is a message for users: what is wrong and how to fix it."""
 
 
 class Entry(NamedTuple):
-    """What a header says of one member. Equal for the local header and the central directory of an honest archive.
+    """The header fields of one member. The local header and the central directory of a valid archive agree on them.
 
     Attributes:
-        name: in the archive's own spelling; a folder's ends in ``/``.
-        method: how it is packed, ``STORED`` or ``DEFLATED`` for what can be read.
-        packed, size: bytes in the archive, and of the file.
-        offset: of the local header, in bytes from the archive's start.
+        name: exactly as in the archive; a folder's ends in ``/``.
+        method: compression method; only ``STORED`` and ``DEFLATED`` are supported.
+        packed, size: compressed and uncompressed bytes.
+        offset: of the local header in the archive.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which members are wanted, and how they are called.
+    """The members to extract, and their names.
 
     Attributes:
-        below: take only members whose name starts with this (``train2017/``); empty takes all.
-        strip: leading parts of each name to drop.
-        only: paths (after ``strip``) to take, or None for all.
+        below: select only members whose name starts with this (``train2017/``); empty selects all.
+        strip: number of leading components of each name to drop.
+        only: paths (after ``strip``) to select, or None for all.
     """
 
     below: str = ""
@@ -65,11 +65,11 @@ class Selection:
     only: frozenset[str] | None = None
 
 
-class Judgement:
-    """Judges an archive name by name: the same for its central directory and for what has arrived of it so far.
+class Validator:
+    """Validates the members of an archive one by one, from the central directory or from local headers.
 
     Attributes:
-        possible: paths of all files so far that the archive could give at this place, wanted or not.
+        possible: paths of all files seen so far below ``Selection.below``, selected or not.
     """
 
     def __init__(self, source: str, selection: Selection) -> None:
@@ -80,14 +80,14 @@ class Judgement:
         self._folders: set[str] = set()
 
     def path(self, name: str, flags: int, kind: int = 0) -> str | None:
-        """Where the next member goes, or None where it is not wanted.
+        """Return the path of the next member, or None where it is not selected.
 
         Args:
-            flags: of its header.
-            kind: its file type as in ``st_mode``, 0 where nobody says.
+            flags: from its header.
+            kind: its file type as in ``st_mode``, 0 where unknown.
 
         Raises:
-            ArchiveRefused: it is dangerous (wanted or not), or does not go together with those before it.
+            ArchiveRefused: it is unsafe (selected or not), or conflicts with an earlier member.
         """
         wrong = _check(name, flags, kind) or self._check_clash(name)
         if wrong:
@@ -97,12 +97,12 @@ class Judgement:
         if name.endswith("/") or not name.startswith(option.below) or not path:
             return None
         if path in self.possible:
-            raise refuse(self._source, f"two members become {path!r} when {option.strip} leading parts are dropped")
+            raise refuse(self._source, f"two members become {path!r} when {option.strip} leading components are dropped")
         self.possible.add(path)
         return path if option.only is None or path in option.only else None
 
     def _check_clash(self, name: str) -> str:
-        """Whether it is there twice, or a file is the folder of another."""
+        """Check for duplicates, and for a file that is also a folder."""
         bare = name.rstrip("/")
         parent = bare if name.endswith("/") else os.path.dirname(bare)
         if not name.endswith("/"):
@@ -120,13 +120,13 @@ class Judgement:
 
 
 def refuse(source: str, what: str) -> ArchiveRefused:
-    """The refusal of an archive that is not what it should be."""
-    fix = "Fetch the archive from a source you trust, or give its record the right sha256"
+    """Return the exception for an unsafe or invalid archive."""
+    fix = "Fetch the archive from a trusted source, or correct the sha256 of its record"
     return ArchiveRefused(f"{source} is refused: {what}. Nothing was extracted. {fix}.")
 
 
 def _check(name: str, flags: int, kind: int) -> str:
-    """What is wrong with a member by itself, or an empty string."""
+    """Return what is wrong with a single member, or an empty string."""
     if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
         return f"the member name {name!r} is not a plain relative path"
     if name.startswith("/"):
@@ -134,7 +134,7 @@ def _check(name: str, flags: int, kind: int) -> str:
     if ".." in name.split("/"):
         return f"the member {name!r} points outside the folder"
     if any(part in ("", ".") for part in name.rstrip("/").split("/")):
-        return f"the member name {name!r} is not in its simplest form"
+        return f"the member name {name!r} is not normalized"
     if stat.S_ISLNK(kind):
         return f"the member {name!r} is a symbolic link"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -145,55 +145,55 @@ def _check(name: str, flags: int, kind: int) -> str:
 
 
 def too_much(declared: int, packed: int) -> bool:
-    """Whether so many bytes cannot honestly come out of so few."""
+    """Whether the declared size is implausible for the compressed size."""
     return declared > packed * RATIO_LIMIT + SLACK_BYTES
 
 
 def _check_bytes(infos: list[zipfile.ZipInfo], source: str, archive_bytes: int) -> None:
     declared = sum(info.file_size for info in infos)
     if too_much(declared, archive_bytes):
-        raise refuse(source, f"its {archive_bytes} bytes claim to hold {declared}, more than {RATIO_LIMIT} times as many")
+        raise refuse(source, f"its {archive_bytes} bytes declare {declared} uncompressed bytes, more than {RATIO_LIMIT} times as many")
 
 
 def _check_overlap(infos: list[zipfile.ZipInfo], source: str, directory: int) -> None:
-    """Members that share bytes unpack the same bytes again and again.
+    """Refuse members that overlap, as in some zip bombs.
 
     Args:
-        infos: in the order of their places.
-        directory: where the central directory begins: no member reaches beyond.
+        infos: sorted by offset.
+        directory: offset of the central directory, where the last member must end.
     """
     end = 0
     for info in infos:
         if info.header_offset < end:
-            raise refuse(source, f"the member {info.orig_filename!r} lies on bytes of another member")
+            raise refuse(source, f"the member {info.orig_filename!r} overlaps another member")
         end = info.header_offset + LOCAL_HEADER_BYTES + len(info.orig_filename) + info.compress_size
         if end > directory:
-            raise refuse(source, f"the member {info.orig_filename!r} reaches into the archive's list of members")
+            raise refuse(source, f"the member {info.orig_filename!r} overlaps the central directory")
 
 
 def select(archive: zipfile.ZipFile, source: str, archive_bytes: int, selection: Selection) -> tuple[list[Member], set[str]]:
-    """The wanted files in the order of their bytes, and the paths of all files that the archive could give at this place.
+    """Return the selected files sorted by offset, and the paths of all files below ``selection.below``.
 
     Raises:
-        ArchiveRefused: a member is dangerous (wanted or not), the whole is too large, or something wanted is not there.
+        ArchiveRefused: a member is unsafe (selected or not), the archive expands too much, or a selected file is missing.
     """
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
-    judgement, chosen = Judgement(source, selection), []
+    validator, chosen = Validator(source, selection), []
     for info in infos:
-        # zipfile cuts a name at a NUL and may rewrite it: the archive's own spelling is judged, and it is the one that counts.
-        path = judgement.path(info.orig_filename, info.flag_bits, stat.S_IFMT(info.external_attr >> 16))
+        # zipfile cuts a name at a NUL and may rewrite it, so the original name is validated and used.
+        path = validator.path(info.orig_filename, info.flag_bits, stat.S_IFMT(info.external_attr >> 16))
         if path is None:
             continue
         if info.compress_type not in (STORED, DEFLATED):
-            way = f"is packed by method {info.compress_type}, and only stored and deflated members can be read"
-            raise refuse(source, f"the member {info.orig_filename!r} {way}")
+            what = f"uses compression method {info.compress_type}; only stored and deflated members are supported"
+            raise refuse(source, f"the member {info.orig_filename!r} {what}")
         entry = Entry(info.orig_filename, info.compress_type, info.CRC, info.compress_size, info.file_size, info.header_offset)
         chosen.append(Member(entry, path))
     _check_bytes(infos, source, archive_bytes)
     _check_overlap(infos, source, archive.start_dir)
-    missing = sorted((selection.only or frozenset()) - judgement.possible)
+    missing = sorted((selection.only or frozenset()) - validator.possible)
     if missing:
-        raise refuse(source, f"{len(missing)} of the files wanted are not in it, the first is {missing[0]!r}")
+        raise refuse(source, f"{len(missing)} of the selected files are missing from it, first {missing[0]!r}")
     if not chosen:
-        raise refuse(source, f"it holds no file below {selection.below or 'its root'!r}")
-    return chosen, judgement.possible
+        raise refuse(source, f"it has no file below {selection.below or 'its root'!r}")
+    return chosen, validator.possible

@@ -1,4 +1,4 @@
-"""Several archives from their URLs to their folders: one is extracted while it arrives, and the next arrives meanwhile."""
+"""Fetch and extract several archives, each while it arrives, one download at a time."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure imp
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
 
 NICE = 10
-# How much is done afterwards side by side, where nothing is fetched or extracted any more.
+# Number of parallel ``then`` steps once nothing is fetched or extracted any more.
 THEN_AT_ONCE = 2
 STATES = ("running", "done", "failed")
 
 
 class Arriving:
-    """How far an archive is, told by the process that fetches to the one that extracts.
+    """The state of a download, shared by the process that fetches and the one that extracts.
 
     Attributes:
-        path: the file that its bytes are in until it is whole.
+        path: the partial file.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        # Anonymous and shared: a forked process sees what another writes. One machine word each, so never half of one.
+        # Anonymous and shared between forked processes. Aligned 8-byte writes are atomic.
         self._shared = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
 
     def report(self, ready: int) -> None:
-        """So many bytes from the start are on the disk."""
+        """Set the number of contiguous bytes on the disk."""
         self._shared[0] = ready
 
     def end(self, state: str) -> None:
-        """It is ``done``, checked and under its own name, or ``failed``."""
+        """Set the state: ``done`` (verified and renamed) or ``failed``."""
         self._shared[1] = STATES.index(state)
 
     def state(self) -> tuple[int, str]:
-        """Bytes from the start that are on the disk, and one of ``running``, ``done``, ``failed``."""
-        # The state first: bytes that are read after "running" may be too few, never too many.
+        """Return the contiguous bytes on the disk, and ``running``, ``done`` or ``failed``."""
+        # The state first: the bytes read after "running" may be too few, never too many.
         state = STATES[self._shared[1]]
         return self._shared[0], state
 
@@ -54,10 +54,10 @@ class Work:
     """One archive.
 
     Attributes:
-        request: how it is fetched, to ``request.dest``.
-        order: how it is extracted.
-        keep: whether the archive stays once it is extracted.
-        then: what is done afterwards, while others are still on their way; its answer is JSON-able.
+        request: how to fetch it, to ``request.dest``.
+        order: how to extract it.
+        keep: whether to keep the archive after extraction.
+        then: called afterwards, while other archives are fetched; its result is JSON-able.
     """
 
     request: Request
@@ -67,16 +67,16 @@ class Work:
 
 
 def run(works: Sequence[Work], expected: tuple[type[Exception], ...] = ()) -> dict[str, dict[str, Any]]:
-    """Fetch and extract all of them in the given order, one download at a time.
+    """Fetch and extract all archives in the given order, one download at a time.
 
     Args:
-        expected: exceptions of a ``then`` whose text is a sentence for people.
+        expected: exceptions of a ``then`` whose text is a message for users.
 
     Returns:
-        By name of the request: ``{"fetch", "extract", "then"}``, what each step answered.
+        By name of the request: ``{"fetch", "extract", "then"}``, the result of each step.
 
     Raises:
-        WorkFailed: one could not be done. What was fetched so far stays, and the next run goes on from there.
+        WorkFailed: a step failed. Bytes fetched so far are kept, and the next run resumes.
     """
     return _Running(works, (FetchFailure, ArchiveRefused, *expected)).run()
 
@@ -98,7 +98,7 @@ class _Running:
                 for child in select.select(list(self.children), [], [])[0]:
                     self._ended(child)
         except BaseException:
-            # A download goes on where it stopped, and half an extraction is removed by the next one.
+            # The next run resumes a download and removes a partial extraction.
             for child in self.children:
                 child.stop()
             raise
@@ -109,21 +109,21 @@ class _Running:
 
     def _fetch_next(self) -> None:
         while self.waiting and not extract(self.waiting[0].order, check=True)["changed"]:
-            # An earlier run came this far.
+            # Done by an earlier run.
             self.afterwards.append(self.waiting.pop(0))
         if not self.waiting:
             return
         work = self.waiting.pop(0)
         arriving = self.arriving[work.request.name] = Arriving(f"{work.request.dest}.part")
         self._start("fetch", work, "fetched", lambda: _fetch(work.request, arriving))
-        self._start("extract", work, "extracted", lambda: _politely(lambda: extract(work.order, growing=arriving)))
+        self._start("extract", work, "extracted", lambda: _niced(lambda: extract(work.order, growing=arriving)))
 
     def _ended(self, child: Child) -> None:
         step, work = self.children.pop(child)
         try:
             self.answers[work.request.name][step] = child.answer()
         except WorkFailed:
-            # Where its archive does not come, the extraction has nothing of its own to say.
+            # The failed fetch reports the cause; the extraction has nothing to add.
             if step == "extract" and self.arriving[work.request.name].state()[1] == "failed":
                 return
             raise
@@ -136,18 +136,18 @@ class _Running:
         self._then_next()
 
     def _then_next(self) -> None:
-        """Start what is done afterwards: one beside fetching and extracting, which need memory, too; several once those have ended."""
+        """Start ``then`` steps: one beside fetching and extracting, to limit memory; several once those have ended."""
         running = [step for step, _unused in self.children.values()]
         most = 1 if len(running) > running.count("then") else THEN_AT_ONCE
         while self.afterwards and running.count("then") < most:
             work = self.afterwards.pop(0)
             if work.then:
-                self._start("then", work, "checked", partial(_politely, work.then))
+                self._start("then", work, "checked", partial(_niced, work.then))
                 running.append("then")
 
 
-def _politely(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Do it with what the downloads leave of the processors: those are what everything waits for."""
+def _niced(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run with lower CPU priority than the downloads, which are the bottleneck."""
     os.nice(NICE)
     return action()
 

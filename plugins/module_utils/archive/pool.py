@@ -1,4 +1,4 @@
-"""Worker processes that end with the one that started them, and the work handed to them piece by piece."""
+"""A pool of worker processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, Callable, Generic, Protocol, TypeVar
 
 from ansible_collections.codetr.provision.plugins.module_utils.child import die_with
 
-# Beyond that the disk and the page cache are what is waited for.
+# Beyond that, the disk and the page cache are the bottleneck.
 MOST = 8
-# A piece of work must be large beside the price of handing it over, and small beside memory and what a cut loses.
+# Large compared with the cost of handing over a job, small compared with memory.
 CHUNK_BYTES, CHUNK_FILES = 8 << 20, 256
 
 
 class Piece(Protocol):
-    """Something that can be part of a chunk."""
+    """An item of a chunk."""
 
     @property
     def size(self) -> int:
-        """Bytes to read or write for it."""
+        """Number of bytes to read or write for it."""
 
 
 Part = TypeVar("Part", bound=Piece)
@@ -33,24 +33,24 @@ Result = TypeVar("Result")
 
 
 class WorkerKilled(Exception):
-    """A worker ended without an answer. The text is a clause for people."""
+    """A worker ended without a result. The text is a clause of a message."""
 
     def __init__(self) -> None:
-        super().__init__("one of its worker processes was killed before it ended, which the system does when memory runs out")
+        super().__init__("one of its worker processes was killed, probably because the system ran out of memory")
 
 
-def processors() -> int:
-    """How many workers this host is good for: as many as the processors that we may use, and at most ``MOST``."""
+def cpus() -> int:
+    """Return the number of workers for this host: the CPUs that this process may use, at most ``MOST``."""
     return min(len(os.sched_getaffinity(0)), MOST)
 
 
 def total(pieces: Iterable[Piece]) -> int:
-    """Bytes of all of them."""
+    """Return the sum of their bytes."""
     return sum(piece.size for piece in pieces)
 
 
 def chunks(pieces: Iterable[Part]) -> Iterator[list[Part]]:
-    """The pieces in their order, in lists that are full at ``CHUNK_BYTES`` or ``CHUNK_FILES``."""
+    """Group the pieces, in order, into lists of up to ``CHUNK_BYTES`` or ``CHUNK_FILES``."""
     chunk: list[Part] = []
     size = 0
     for piece in pieces:
@@ -64,7 +64,7 @@ def chunks(pieces: Iterable[Part]) -> Iterator[list[Part]]:
 
 
 class Workers(Generic[Job, Result]):
-    """A pool that does one kind of work. Processes are forked at the first job: they have the descriptors that are open by then."""
+    """A pool for one kind of job. Processes are forked at the first job and inherit the descriptors open by then."""
 
     def __init__(self, work: Callable[[Job], Result], count: int) -> None:
         self._work = work
@@ -80,19 +80,19 @@ class Workers(Generic[Job, Result]):
 
     @property
     def full(self) -> bool:
-        """Whether another job would only wait, and cost memory."""
+        """Whether another job would only wait and use memory."""
         return len(self._pending) >= self._room
 
     @property
     def busy(self) -> bool:
-        """Whether there are jobs whose results were not asked for yet."""
+        """Whether there are jobs whose results were not collected yet."""
         return bool(self._pending)
 
     def submit(self, job: Job) -> None:
-        """Have it done.
+        """Queue a job.
 
         Raises:
-            WorkerKilled: there is nobody to do it any more.
+            WorkerKilled: the workers have been killed.
         """
         try:
             self._pending[self._executor.submit(self._work, job)] = job
@@ -100,10 +100,10 @@ class Workers(Generic[Job, Result]):
             raise WorkerKilled from None
 
     def finished(self, seconds: float | None = None) -> Iterator[tuple[Job, Result]]:
-        """Jobs that are done, and their results; waits for the first one, at most so many seconds.
+        """Yield finished jobs and their results; waits for the first one, at most so many seconds.
 
         Raises:
-            WorkerKilled: and whatever the work itself raised.
+            WorkerKilled: a worker was killed. Exceptions of the job itself are raised, too.
         """
         for future in wait(self._pending, seconds, FIRST_COMPLETED).done:
             job = self._pending.pop(future)
@@ -114,7 +114,7 @@ class Workers(Generic[Job, Result]):
             yield job, result
 
     def each(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Result]]:
-        """All jobs and their results, in the order in which they get done; raises what ``finished`` does."""
+        """Run all jobs and yield their results as they finish; raises what ``finished`` does."""
         for job in jobs:
             if self.full:
                 yield from self.finished()
@@ -123,16 +123,16 @@ class Workers(Generic[Job, Result]):
             yield from self.finished()
 
     def close(self) -> None:
-        """Wait for what was handed out and end the processes."""
+        """Wait for the queued jobs and end the processes."""
         self._executor.shutdown()
         self._pending.clear()
 
 
 def _begin(parent: int) -> None:
-    """The first thing in a worker."""
+    """Initialize a worker."""
     die_with(parent)
-    # What to do about a Ctrl-C is decided by the parent; a handler that it has for being ended is not for us.
+    # The parent handles Ctrl-C, and its SIGTERM handler must not run in a worker.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # Looking for garbage among the parent's objects would copy its memory, once for each worker.
+    # Garbage collection of the parent's objects would copy its memory in each worker.
     gc.freeze()

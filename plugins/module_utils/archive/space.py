@@ -1,4 +1,4 @@
-"""Room on the disk, for members that are to be written."""
+"""Free and needed disk space."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ansible_collections.codetr.provision.plugins.module_utils.archive.members i
 
 
 def free(folder: str) -> int:
-    """Bytes that this user may still write on the folder's disk."""
+    """Return the bytes that this user may still write to the folder's file system."""
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize
 
 
 def needed(members: Iterable[Member], folder: str) -> int:
-    """Bytes that the members take on the folder's disk: each fills its last block."""
+    """Return the bytes that the members occupy on the folder's file system, in full blocks."""
     block = os.statvfs(folder).f_frsize
     return sum(-(-member.size // block) * block for member in members)

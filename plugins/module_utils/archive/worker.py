@@ -1,4 +1,4 @@
-"""What a worker process does: members become files whose size and CRC are as declared, in bounded memory whatever a member's size."""
+"""Extract members in a worker process, verifying size and CRC, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ansible_collections.codetr.provision.plugins.module_utils.archive.header im
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import STORED, ArchiveRefused, Entry, Member
 
 BLOCK = 1 << 20
-# What zlib has not used of a block is copied each time that a block comes out of it.
+# Small, because zlib copies the unused rest of its input for each block of output.
 PACKED_BLOCK = 1 << 16
-FETCH_ANEW = "Remove it and run again: it is then fetched anew."
+FETCH_AGAIN = "Remove it and run again; it is then fetched again."
 
 
 class _Damaged(Exception):
-    """A member's bytes are not what they should be. The text is a clause."""
+    """The member is damaged. The text is a clause."""
 
 
 class Window:
-    """A file's bytes by place, a block at a time: many small members come with one read."""
+    """A buffered view of a file: many small members need only one read."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -29,7 +29,7 @@ class Window:
         self._start = self._end = 0
 
     def view(self, offset: int, length: int) -> memoryview:
-        """``length`` bytes (at most ``BLOCK``) from ``offset``, good until the next call; fewer where the file ends."""
+        """``length`` bytes (at most ``BLOCK``) from ``offset``, valid until the next call; fewer at the end of the file."""
         if not self._start <= offset <= offset + length <= self._end:
             self._start = offset
             self._end = offset + os.preadv(self._descriptor, [self._buffer], offset)
@@ -59,13 +59,13 @@ class Writing:
         """
         for parent in {os.path.dirname(member.path) for member in members}:
             os.makedirs(os.path.join(self.folder, parent), exist_ok=True)
-        # For these members only: what is read beyond them may not have arrived yet.
+        # Not reused for other members: bytes read beyond these may not have arrived yet.
         window = Window(self.descriptor)
         for member in members:
             try:
                 _write(window, member.entry, f"{self.folder}/{member.path}")
             except (_Damaged, HeaderWrong, EOFError, zlib.error) as error:
-                raise ArchiveRefused(f"{self.source} is damaged at {member.path!r}: {error}. {FETCH_ANEW}") from None
+                raise ArchiveRefused(f"{self.source} is damaged at {member.path!r}: {error}. {FETCH_AGAIN}") from None
 
 
 def _write(window: Window, entry: Entry, target: str) -> None:
@@ -81,19 +81,19 @@ def _write(window: Window, entry: Entry, target: str) -> None:
     finally:
         os.close(descriptor)
     if written != entry.size:
-        raise _Damaged(f"{written} bytes where {entry.size} are declared")
+        raise _Damaged(f"{written} bytes instead of the declared {entry.size}")
     if crc != entry.crc:
-        raise _Damaged("its bytes do not have the CRC declared")
+        raise _Damaged("its content does not match the declared CRC")
 
 
 def _start(window: Window, entry: Entry) -> int:
-    """Where the member's bytes begin, by its local header, which must say the same of it."""
+    """Return the offset of the member's bytes; its local header must agree with the central directory."""
     local = read_local(window.view, entry.offset)
-    said = local.entry
+    found = local.entry
     if local.flags & DATA_DESCRIPTOR:
-        said = said._replace(crc=entry.crc, packed=entry.packed, size=entry.size)
-    if said != entry:
-        raise _Damaged(f"the header before its bytes, of {said.name!r}, and the archive's list of members do not agree")
+        found = found._replace(crc=entry.crc, packed=entry.packed, size=entry.size)
+    if found != entry:
+        raise _Damaged(f"its local header, of {found.name!r}, and the central directory do not agree")
     return local.start
 
 
@@ -102,24 +102,24 @@ def _packed(window: Window, start: int, entry: Entry, most: int) -> Iterator[mem
     while at < end:
         block = window.view(at, min(most, end - at))
         if not block:
-            raise _Damaged("the archive ends in its bytes")
+            raise _Damaged("the archive ends within the member")
         at += len(block)
         yield block
 
 
 def _stored(window: Window, start: int, entry: Entry) -> Iterator[memoryview]:
     if entry.packed != entry.size:
-        raise _Damaged(f"{entry.packed} bytes where {entry.size} are declared")
+        raise _Damaged(f"{entry.packed} bytes instead of the declared {entry.size}")
     return _packed(window, start, entry, BLOCK)
 
 
 def _inflated(window: Window, start: int, entry: Entry) -> Iterator[bytes]:
-    """The unpacked blocks. Where more comes out than is declared, it ends before that is handed on."""
+    """Yield the uncompressed blocks, and stop before yielding more than declared."""
     unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), entry.size
     for packed in _packed(window, start, entry, PACKED_BLOCK):
         rest: bytes | memoryview = packed
         while True:
-            # One byte more than may come: it tells a member that is too large from one that just ends.
+            # One byte more than declared distinguishes a member that is too large from one that ends.
             block = unpacker.decompress(rest, min(BLOCK, left + 1))
             rest = unpacker.unconsumed_tail
             left -= len(block)
@@ -129,4 +129,4 @@ def _inflated(window: Window, start: int, entry: Entry) -> Iterator[bytes]:
                 break
             yield block
     if not unpacker.eof:
-        raise _Damaged("its packed bytes end too early")
+        raise _Damaged("its compressed data is truncated")

@@ -1,1 +1,1 @@
-"""COCO and LVIS on the host: choosing a subset, cutting annotations, validating and putting in place. Standard library only."""
+"""Data sets on the host: choose a subset, cut annotations, validate, put in place. Standard library only."""

@@ -1,97 +1,94 @@
-"""Whether a surveyed annotation file is what its record says, and every image that it names is there and can be read."""
+"""Check a surveyed annotation file against its record and against the images on the disk."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.decode import Decoded
-from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import LINKS, expected_counts
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import expected_counts
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import FETCH_AGAIN, DatasetRefused
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.survey import Survey
 
 
 def check_numbers(found: Survey, path: str, counts: dict[str, Any] | None) -> dict[str, int]:
-    """The file's numbers of images and annotations.
+    """Return the file's numbers of images and annotations.
 
     Args:
-        path: of the file, for the sentence.
-        counts: of its artifact record; None for no expectation (a subset).
+        path: the file, for the message.
+        counts: from its artifact record; None to compare nothing (a subset).
 
     Raises:
-        DatasetRefused: the record says other ones.
+        DatasetRefused: the record has other numbers.
     """
     got = {"images": found.images, "annotations": found.annotations}
     for key, number in expected_counts(counts, found.stem).items():
         if got[key] != number:
             fix = FETCH_AGAIN.format(path=path)
-            raise DatasetRefused(f"{path} has {got[key]} {key} where its record says {number}. {fix}, or correct the record's counts.")
+            raise DatasetRefused(f"{path} has {got[key]} {key}, but its record lists {number}. {fix}, or correct the record's counts.")
     return got
 
 
-def check_images(found: Survey, path: str, there: Mapping[str, Collection[str]], root: str) -> None:
-    """Every image that the file names is in its folder, and every annotation belongs to an image of the file.
+def check_images(found: Survey, path: str, present: Mapping[str, Collection[str]], root: str) -> None:
+    """Check that every image the file lists exists, and that every annotation belongs to a listed image.
 
     Args:
-        there: names by folder, as ``images_below`` gives them.
+        present: file names by folder, as ``images_in`` returns them.
 
     Raises:
-        DatasetRefused: one is not; the text names the first.
+        DatasetRefused: an image or an annotation fails; the text names the first.
     """
-    missing = [image for image in found.image_table if not _is_there(image, there)]
+    missing = [image for image in found.image_table if not _is_present(image, present)]
     if missing:
         raise DatasetRefused(
-            f"{path} names {len(missing)} images that are not below {root}/coco, the first is {min(missing)}. "
-            "Move the folder it belongs to away and run again: it is then made anew from the archive.",
+            f"{path} lists {len(missing)} images that do not exist below {root}, first {min(missing)}. "
+            "Move its folder away and run again; it is then extracted again from the archive.",
         )
     if found.strays:
         raise DatasetRefused(f"{path} has {found.strays} annotations of images that it does not list. {FETCH_AGAIN.format(path=path)}.")
 
 
-def _is_there(image: str, there: Mapping[str, Collection[str]]) -> bool:
+def _is_present(image: str, present: Mapping[str, Collection[str]]) -> bool:
     folder, _unused, name = image.partition("/")
-    return name in there.get(folder, ())
+    return name in present.get(folder, ())
 
 
-def check_links(found: Survey, path: str, linked: Collection[str], root: str) -> None:
-    """Every folder that an LVIS file names is to be reached from LVIS's own folder; its val file names both.
+def check_links(found: Survey, path: str, linked: Collection[str], home: str) -> None:
+    """Check that every image folder that the file uses is reachable from the data set's own folder; LVIS's val file uses two.
 
     Args:
-        linked: folders, as ``linked_folders`` gives them.
+        linked: folders, as ``linked_folders`` returns them.
+        home: the data set's own folder.
 
     Raises:
-        DatasetRefused: one is not.
+        DatasetRefused: a folder is not reachable.
     """
     named = {image.partition("/")[0] for image in found.image_table}
     for folder in sorted(named - set(linked)):
-        what = f"{path} names images in {folder}, and {root}/lvis_v1/{folder} leads to no folder"
-        raise DatasetRefused(f"{what}. Move away what is there and run again: the link is then made anew.")
+        what = f"{path} lists images in {folder}, but {home}/{folder} does not lead to a folder"
+        raise DatasetRefused(f"{what}. Move it away and run again; the link is then created again.")
 
 
 def check_decoded(decoded: Decoded, root: str) -> None:
-    """All images that were looked at could be decoded and have the size that the annotations say.
+    """Check that every image tried was decoded and has the annotated size.
 
     Raises:
-        DatasetRefused: one has not; the text names the first.
+        DatasetRefused: an image is damaged; the text names the first.
     """
     if decoded.faults:
         first = min(decoded.faults)
         raise DatasetRefused(
-            f"{len(decoded.faults)} of {decoded.looked} images below {root}/coco that were looked at are damaged: "
-            f"{first} {decoded.faults[first]}. Move the folder it belongs to away and run again: it is then made anew from the archive.",
+            f"{len(decoded.faults)} of {decoded.looked} checked images below {root} are damaged: "
+            f"{first} {decoded.faults[first]}. Move its folder away and run again; it is then extracted again from the archive.",
         )
 
 
-def images_below(root: str) -> dict[str, set[str]]:
-    """The names in COCO's two image folders; an absent folder is empty."""
-    found = {}
-    for folder in ("train2017", "val2017"):
-        path = os.path.join(root, "coco", folder)
-        found[folder] = set(os.listdir(path)) if os.path.isdir(path) else set()
-    return found
+def images_in(folders: Mapping[str, str]) -> dict[str, set[str]]:
+    """List the file names in image folders, given as path by name; an absent folder is empty."""
+    return {name: set(os.listdir(path)) if os.path.isdir(path) else set() for name, path in folders.items()}
 
 
-def linked_folders(root: str) -> set[str]:
-    """The image folders that can be reached from LVIS's own folder."""
-    return {os.path.basename(link) for link in LINKS if os.path.isdir(os.path.join(root, link))}
+def linked_folders(root: str, links: Iterable[str]) -> set[str]:
+    """Return the names of the links that lead to a folder."""
+    return {os.path.basename(link) for link in links if os.path.isdir(os.path.join(root, link))}

@@ -1,4 +1,4 @@
-"""Whether images can be decoded, found by child processes: the interpreter that runs this has the standard library and no PIL."""
+"""Decode images in child processes, because the interpreter that runs this module has no PIL."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ansible_collections.codetr.provision.plugins.module_utils.datasets import d
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import DatasetRefused
 
 SAMPLE = 200
-# More would need more memory than all else here together.
+# More would need more memory than the rest of the job.
 AT_ONCE = 4
 BATCH = 32
-# A batch takes a second; a disk that sleeps or a share that hangs may take its time.
-PATIENCE_SECONDS = 300
+# A batch takes a second, but a sleeping disk or a slow share may need longer.
+BATCH_TIMEOUT_SECONDS = 300
 START_SECONDS = 60
 MOST_DEATHS = 20
-# Read while this is imported: an Ansible module runs from an archive that only root can read, and works as somebody else.
+# Read on import: Ansible runs a module from an archive that only root can read, and this work runs as another user.
 SCRIPT = inspect.getsource(decode_child)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image.
+    """One image to decode.
 
     Attributes:
         name: as ``train2017/000000000009.jpg``.
-        width, height: what it must have, in pixels; 0 where that is not known.
-        thumbnail: where a small copy goes, at most 480 pixels wide; empty for none.
+        width, height: expected size in pixels; 0 where unknown.
+        thumbnail: where to write a small copy, at most 480 pixels wide; empty for none.
     """
 
     name: str
@@ -48,21 +48,21 @@ class Job:
 
 @dataclass
 class Decoded:
-    """What came of it.
+    """The results of decoding.
 
     Attributes:
-        looked: how many images.
-        faults: by name, a clause about each that cannot be decoded or has another size: ``is empty``.
-        sizes: by name, width and height in pixels of those with a thumbnail.
+        checked: number of images.
+        faults: by name, what is wrong with each image that cannot be decoded or has another size: ``is empty``.
+        sizes: by name, width and height in pixels of the images with a thumbnail.
     """
 
-    looked: int = 0
+    checked: int = 0
     faults: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def decoder(candidates: Iterable[str]) -> str | None:
-    """The first of these interpreters that has a PIL that reads JPEG, or None. It is tried, not believed: each is started."""
+    """Return the first interpreter whose PIL reads JPEG, or None; each candidate is started to find out."""
     for python in candidates:
         try:
             done = subprocess.run(
@@ -80,61 +80,64 @@ def decoder(candidates: Iterable[str]) -> str | None:
     return None
 
 
-def jobs(root: str, there: Mapping[str, Collection[str]], known: Mapping[str, Sequence[int]], number: int | None) -> Iterator[Job]:
-    """The images to decode, as ``decode`` takes them.
+def jobs(
+    folders: Mapping[str, str], present: Mapping[str, Collection[str]], known: Mapping[str, Sequence[int]], number: int | None
+) -> Iterator[Job]:
+    """List the images to decode, as ``decode`` takes them.
 
     Args:
-        there: names by folder, as ``check.images_below`` gives them.
-        known: ``[image id, width, height]`` by ``train2017/...jpg``, as a survey's ``images``; a ChainMap of several.
-        number: so many of each folder, the same each time; None for all.
+        folders: path of each image folder, by name.
+        present: file names by folder, as ``check.images_in`` returns them.
+        known: ``[image id, width, height]`` by ``train2017/...jpg``, as in a survey's ``image_table``.
+        number: images per folder, the same ones each time; None for all.
     """
-    for folder in sorted(there):
-        names = there[folder]
+    for folder in sorted(present):
+        names = present[folder]
         for name in sorted(names) if number is None else heapq.nsmallest(number, names, key=_rank):
             _unused, width, height = known.get(f"{folder}/{name}", (0, 0, 0))
-            yield Job(f"{folder}/{name}", os.path.join(root, "coco", folder, name), width, height)
+            yield Job(f"{folder}/{name}", os.path.join(folders[folder], name), width, height)
 
 
 def _rank(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
-def decode(python: str, wanted: Iterable[Job], on_progress: Callable[[int], None], processes: int = AT_ONCE) -> Decoded:
-    """Decode images whole, in so many processes, though no more than there are processors.
+def decode(python: str, images: Iterable[Job], on_progress: Callable[[int], None], processes: int = AT_ONCE) -> Decoded:
+    """Decode images completely, in at most ``processes`` processes and no more than there are CPUs.
 
     Args:
-        python: as ``decoder`` found it.
+        python: an interpreter, as ``decoder`` returns it.
         on_progress: called with the number of images done.
 
     Raises:
-        DatasetRefused: the decoder itself does not work.
+        DatasetRefused: the decoder itself fails.
     """
     found = Decoded()
     thumbnails = set()
 
     def watched() -> Iterator[Job]:
-        for job in wanted:
+        for job in images:
             if job.thumbnail:
                 thumbnails.add(job.name)
             yield job
 
     for answer in _answers(python, watched(), min(processes, len(os.sched_getaffinity(0)))):
-        found.looked += 1
+        found.checked += 1
         if answer["fault"]:
             found.faults[answer["name"]] = answer["fault"]
         elif answer["name"] in thumbnails:
             found.sizes[answer["name"]] = (answer["width"], answer["height"])
-        on_progress(found.looked)
+        on_progress(found.checked)
     return found
 
 
 def _command(python: str) -> list[str]:
-    # The text, because there is no file to point at. -I: nobody's PYTHONPATH or folder gets in.
+    # As text, because the module's file may not exist on disk. -I ignores PYTHONPATH and the working directory.
     return [python, "-I", "-c", SCRIPT]
 
 
 class _Decoder:
-    """A child process with the batch that it works on. It ends when its standard input does, so when this process does."""
+    """A child process and its current batch. It ends with its standard input, and so with this process."""
 
     def __init__(self, python: str) -> None:
         self.batch: list[Job] = []
@@ -152,11 +155,11 @@ class _Decoder:
             self._input.write(json.dumps([asdict(job) for job in batch]).encode() + b"\n")
             self._input.flush()
         except BrokenPipeError:
-            # It has died; so says its answer.
+            # It has died; reading its answer reports that.
             pass
 
     def answers(self) -> list[dict[str, Any]] | None:
-        """None where it has died."""
+        """Read the answers to the batch; None where the process has died."""
         line = self._output.readline()
         return json.loads(line) if line.endswith(b"\n") else None
 
@@ -165,14 +168,14 @@ class _Decoder:
         self._process.communicate()
 
 
-def _answers(python: str, wanted: Iterator[Job], processes: int) -> Iterator[dict[str, Any]]:
-    batches = iter(lambda: list(itertools.islice(wanted, BATCH)), [])
+def _answers(python: str, images: Iterator[Job], processes: int) -> Iterator[dict[str, Any]]:
+    batches = iter(lambda: list(itertools.islice(images, BATCH)), [])
     again: list[list[Job]] = []
     working: list[_Decoder] = []
     deaths = 0
 
     def go_on(worker: _Decoder) -> None:
-        """Give it the next batch, or let it go."""
+        """Send the next batch, or stop the worker."""
         batch = again.pop() if again else next(batches, None)
         if batch is None:
             working.remove(worker)
@@ -188,7 +191,7 @@ def _answers(python: str, wanted: Iterator[Job], processes: int) -> Iterator[dic
         for _unused in range(processes):
             start()
         while working:
-            ready = select.select(working, [], [], PATIENCE_SECONDS)[0]
+            ready = select.select(working, [], [], BATCH_TIMEOUT_SECONDS)[0]
             for worker in ready or list(working):
                 answers = worker.answers() if ready else None
                 if answers is not None:
@@ -199,13 +202,13 @@ def _answers(python: str, wanted: Iterator[Job], processes: int) -> Iterator[dic
                 worker.stop()
                 deaths += 1
                 if deaths > MOST_DEATHS:
-                    fix = "Give this host more memory, or another Python with PIL, and run again."
-                    raise DatasetRefused(f"The process that decodes images with {python} dies again and again. {fix}")
+                    fix = "Give this host more memory, or install another Python with PIL, and run again."
+                    raise DatasetRefused(f"The process that decodes images with {python} keeps dying. {fix}")
                 if len(worker.batch) == 1:
-                    fault = f"cannot be decoded: the decoder dies of it, or needs more than {PATIENCE_SECONDS} seconds"
+                    fault = f"cannot be decoded: the decoder crashes on it, or needs more than {BATCH_TIMEOUT_SECONDS} seconds"
                     yield {"name": worker.batch[0].name, "width": 0, "height": 0, "fault": fault}
                 else:
-                    # One by one, to see which of them it was.
+                    # One by one, to find the one that failed.
                     again += [[job] for job in worker.batch]
                 start()
     finally:

@@ -1,7 +1,7 @@
-"""Decodes images for decode.py, in an interpreter that has PIL. It is run from its text, alone, and knows nothing of the collection.
+"""Decode images for decode.py, in an interpreter that has PIL. Runs from its source text, without the collection.
 
-A line of standard input is a JSON list of ``{"name", "path", "width", "height", "thumbnail"}``: pixels, 0 where they are not known, and
-the path of the small copy to make, empty for none. Its answer is a line with a list of ``{"name", "width", "height", "fault"}``.
+A line of standard input is a JSON list of ``{"name", "path", "width", "height", "thumbnail"}``: pixels, 0 where unknown, and
+the path of the small copy to make, empty for none. The answer is one line: a list of ``{"name", "width", "height", "fault"}``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ QUALITY = 80
 HEAD = 16
 
 
-def look(job: dict[str, Any]) -> dict[str, Any]:
-    """Decode one image to its last row; ``fault`` is a clause about it, empty where all is well."""
-    # Not at the top: decode.py imports this file for its text, in an interpreter that has no PIL.
+def check(job: dict[str, Any]) -> dict[str, Any]:
+    """Decode one image to its last row; ``fault`` says what is wrong with it, empty for nothing."""
+    # Not at the top: decode.py imports this file for its source, in an interpreter without PIL.
     from PIL import Image, UnidentifiedImageError
 
     head = b""
@@ -33,14 +33,14 @@ def look(job: dict[str, Any]) -> dict[str, Any]:
                     _shrink(image, job["thumbnail"])
         fault = ""
         if job["width"] and job["height"] and (width, height) != (job["width"], job["height"]):
-            fault = f"has {width}x{height} pixels where the annotations say {job['width']}x{job['height']}"
+            fault = f"has {width}x{height} pixels, but its annotations say {job['width']}x{job['height']}"
         return {"name": job["name"], "width": width, "height": height, "fault": fault}
     except UnidentifiedImageError:
-        fault = f"is no image, it begins with {head!r}" if head else "is empty"
+        fault = f"is not an image (it begins with {head!r})" if head else "is empty"
     except OSError as error:
         fault = f"cannot be decoded: {error.strerror or error}"
     except Exception as error:
-        # PIL's decoders raise SyntaxError, ValueError, struct.error and more for what is broken.
+        # PIL's decoders raise SyntaxError, ValueError, struct.error and more for broken files.
         fault = f"cannot be decoded: {error!r}"
     return {"name": job["name"], "width": 0, "height": 0, "fault": fault}
 
@@ -53,14 +53,14 @@ def _shrink(image: Any, path: str) -> None:
 
 
 def main() -> None:
-    """Answer line by line, until there are no more."""
+    """Answer each line of standard input until it ends."""
     from PIL import ImageFile, features
 
     if not features.check("jpg"):
         raise SystemExit("This PIL reads no JPEG.")
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     for line in sys.stdin:
-        sys.stdout.write(json.dumps([look(job) for job in json.loads(line)]) + "\n")
+        sys.stdout.write(json.dumps([check(job) for job in json.loads(line)]) + "\n")
         sys.stdout.flush()
 
 

@@ -1,16 +1,16 @@
-"""Where each part of COCO 2017 and LVIS v1 lies below the data root, as Co-DETR's configs expect it."""
+"""The layout of the data sets below the data root, from roles/codetr_datasets/files/layouts.yml."""
 
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, Dict
 
 IMAGES, ANNOTATIONS = "images", "annotations"
-# Everything of ours that is no data lies here: manifests, the subset's choice, archives while they are needed.
+# Holds everything but the data: manifests, the chosen subset, archives while they are needed.
 OURS = ".codetr"
-# LVIS has no images of its own.
-LINKS = {"lvis_v1/train2017": "../coco/train2017", "lvis_v1/val2017": "../coco/val2017"}
+Layouts = Dict[str, Dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,13 @@ class Part:
 
     Attributes:
         name: of the artifact record.
-        kind: ``images`` (a folder of images) or ``annotations`` (JSON files in a folder that others may share).
-        path: the folder, below the data root.
-        below, strip: which members of the archive, and how many leading parts of their names go.
-        required: JSON files that must come out of it.
-        names: regular expression for all JSON files that it has.
-        places: folders below somebody's own copy of the data where the part is found.
+        kind: ``images`` (a folder of images) or ``annotations`` (JSON files in a folder that other files may share).
+        path: the folder, below the data root. The last component of an image folder is unique among all data sets.
+        below: select only members of the archive whose name starts with this.
+        strip: number of leading components to drop from the members' names.
+        required: JSON files that the archive must contain.
+        names: regular expression for all JSON files that it contains.
+        places: folders below a user's own copy of the data where the part may be.
     """
 
     name: str
@@ -37,49 +38,37 @@ class Part:
     places: tuple[str, ...] = ()
 
 
-def _images(name: str, folder: str) -> Part:
-    places = (f"coco/{folder}", folder, f"coco/images/{folder}", f"images/{folder}")
-    return Part(name, IMAGES, f"coco/{folder}", f"{folder}/", 1, places=places)
-
-
-def _lvis(name: str, file: str) -> Part:
-    places = ("lvis_v1/annotations", "lvis_v1", "lvis/annotations", "lvis", "annotations", ".")
-    return Part(name, ANNOTATIONS, "lvis_v1/annotations", required=(file,), names=re.escape(file), places=places)
-
-
-TRAIN = _images("coco-train2017", "train2017")
-VAL = _images("coco-val2017", "val2017")
-COCO = Part(
-    "coco-annotations-trainval2017",
-    ANNOTATIONS,
-    "coco/annotations",
-    "annotations/",
-    1,
-    ("instances_train2017.json", "instances_val2017.json"),
-    r"(instances|captions|person_keypoints)_(train|val)2017\.json",
-    ("coco/annotations", "annotations"),
-)
-LVIS_TRAIN = _lvis("lvis-v1-train", "lvis_v1_train.json")
-LVIS_VAL = _lvis("lvis-v1-val", "lvis_v1_val.json")
-
-
 def ours(root: str, *names: str) -> str:
-    """A path in our own folder below the data root."""
+    """Return a path in this project's own folder below the data root."""
     return os.path.join(root, OURS, *names)
 
 
-def parts_for(names: list[str]) -> list[Part]:
-    """The parts that the requested data sets (``coco``, ``lvis``) need, annotations first: a subset is chosen from them."""
-    parts = [COCO] if "coco" in names else []
-    parts += [LVIS_TRAIN, LVIS_VAL] if "lvis" in names else []
-    return [*parts, VAL, TRAIN] if parts else []
+def parts_of(layouts: Layouts, name: str, kind: str) -> list[Part]:
+    """Return the parts of one kind that a data set needs."""
+    parts = layouts[name].get(kind, ())
+    return [Part(**{**part, "kind": kind, **{key: tuple(part.get(key, ())) for key in ("required", "places")}}) for part in parts]
+
+
+def parts_for(layouts: Layouts, names: Collection[str]) -> list[Part]:
+    """Return the parts that the requested data sets need, each once; annotations first, since a subset is chosen from them."""
+    found = {}
+    for kind in (ANNOTATIONS, IMAGES):
+        for name in layouts:
+            if name in names:
+                found.update({part.name: part for part in parts_of(layouts, name, kind)})
+    return list(found.values())
+
+
+def links_for(layouts: Layouts, names: Collection[str]) -> dict[str, str]:
+    """Return the links that the requested data sets need: target by path below the data root."""
+    return {link: target for name in layouts if name in names for link, target in layouts[name].get("links", {}).items()}
 
 
 def image_path(stem: str, image: dict[str, str]) -> str:
-    """Which image an annotation file means: ``train2017/000000000009.jpg``.
+    """Return the image that an annotation file refers to: ``train2017/000000000009.jpg``.
 
     Args:
-        stem: the annotation file's name without ``.json``: COCO's names end in the folder, LVIS's images say it in ``coco_url``.
+        stem: the annotation file's name without ``.json``. COCO's names end in the folder; LVIS's images have it in ``coco_url``.
         image: an entry of its ``images``.
     """
     if stem.startswith("lvis"):
@@ -88,9 +77,9 @@ def image_path(stem: str, image: dict[str, str]) -> str:
 
 
 def expected_counts(counts: dict[str, int | None] | None, stem: str) -> dict[str, int]:
-    """How many ``images`` and ``annotations`` a file must have; a key is absent where nobody knows.
+    """Return the numbers of ``images`` and ``annotations`` that a file must have; a key is absent where unknown.
 
-    The record of COCO's annotations is about two files and says ``train2017_images``; the others are about one and say ``images``.
+    A record of COCO annotations has several files and ``train2017_images``; the others have one file and ``images``.
     """
     counts = counts or {}
     kind, _unused, split = stem.rpartition("_")

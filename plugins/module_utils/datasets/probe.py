@@ -1,4 +1,4 @@
-"""What lies at the data root and where else data may be: manifests, files, links. Names, sizes and times only: 20 GB are not read."""
+"""Probe the data root and the folders with existing data: manifests, files, links. Reads names, sizes and times, never the data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     """``{"root": lstat of what it leads to, "choice": dict, "parts": {name: part}, "links": {path: lstat}, "archives": {name: bytes}}``,
     and ``"existing"``: ``{folder: None or {part's name: [candidate]}}``.
 
-    A part is ``{"manifest": dict or None, "there", "leads", "links", "files", "sizes", "beside", "differs"}``. ``there`` is true for any
-    link, ``leads`` only for one that leads somewhere, ``links`` where all that is there of the part is links. ``files`` counts a folder of
+    A part is ``{"manifest": dict or None, "present", "leads", "links", "files", "sizes", "beside", "differs"}``. ``present`` is true for
+    any link, ``leads`` only for one with a target, ``links`` where every file of the part is a link. ``files`` counts a folder of
     images, ``sizes`` has the bytes of the JSON files that the manifest or the plan names, ``beside`` the names that the archive has too
-    and the manifest has not. ``differs`` says how the files differ from the manifest's list, ``{"missing", "resized", "touched", "first",
+    and the manifest has not. ``differs`` is how the files differ from the manifest's list, ``{"missing", "resized", "touched", "first",
     "extra", "first_extra"}``, numbers and names; None where the fingerprint is the same.
     A candidate is ``{"path", "files", "names"}``: a folder that may hold the part, how many files it has, and which JSON files.
 
@@ -47,7 +47,7 @@ def _part(host: Host, root: str, part: dict[str, Any]) -> dict[str, Any]:
     looked = [found for at in ([path] if images else [f"{path}/{name}" for name in names]) for found in [host.lstat(at)] if found]
     return {
         "manifest": manifest,
-        "there": host.lstat(path) is not None,
+        "present": host.lstat(path) is not None,
         "leads": host.exists(path),
         "links": all(found["type"] == "link" for found in looked),
         "files": len(below) if images else 0,
@@ -58,19 +58,19 @@ def _part(host: Host, root: str, part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differs(host: Host, root: str, part: dict[str, Any], path: str, manifest: dict[str, Any]) -> dict[str, Any] | None:
-    """How the files differ from the list that was made when they were checked; a reading, because no capture holds so many files."""
+    """Compare the files with the list made when they were validated; a reading, because no capture holds so many files."""
 
-    def look() -> dict[str, Any] | None:
+    def compare() -> dict[str, Any] | None:
         try:
             now = inventory.scan(path, sorted(manifest["json"]) if manifest.get("json") else None)
         except OSError:
-            # A share that is not mounted, a disk that fails: whoever reads the data does not get it either.
+            # An unmounted share or a failing disk: the data cannot be read, so it counts as missing.
             now = []
         if inventory.fingerprint(now) == manifest["fingerprint"]:
             return None
         recorded = inventory.read(f"{root}/.codetr/{part['name']}.files")
         if recorded is None:
-            # Without the list, all that is there may be something else.
+            # Without the list, any file may have changed.
             lost = max(0, manifest["files"] - len(now))
             first = min((row.path for row in now), default="")
             return {"missing": lost, "resized": 0, "touched": len(now), "first": first, "extra": 0, "first_extra": ""}
@@ -84,12 +84,12 @@ def _differs(host: Host, root: str, part: dict[str, Any], path: str, manifest: d
             "first_extra": min(found.extra, default=""),
         }
 
-    told: dict[str, Any] | None = host.reading(f"data:{path}", look)
-    return told
+    difference: dict[str, Any] | None = host.reading(f"data:{path}", compare)
+    return difference
 
 
 def _followed(host: Host, path: str) -> dict[str, Any] | None:
-    """What a path leads to, over one link; the link's own target where it is relative is beside it."""
+    """Follow one link; a relative target is relative to the link's folder."""
     found = host.lstat(path)
     if found is None or found["type"] != "link":
         return found
@@ -98,7 +98,7 @@ def _followed(host: Host, path: str) -> dict[str, Any] | None:
 
 
 def _existing(host: Host, folder: str, parts: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]] | None:
-    """Where the parts may be below a folder that the config name; None where there is no such folder."""
+    """List where the parts may be below a configured folder; None where the folder does not exist."""
     if host.lstat(f"{folder}/.") is None:
         return None
     return {part["name"]: [found for place in part["places"] for found in _candidate(host, os.path.normpath(f"{folder}/{place}"), part)]

@@ -1,9 +1,9 @@
-"""The exception of this package, and the way out that most of its sentences end with."""
+"""The exception of this package, and the fix that most of its messages end with."""
 
 from __future__ import annotations
 
-FETCH_AGAIN = "Move {path} away and run again: it is then made anew from the archive"
+FETCH_AGAIN = "Move {path} away and run again; it is then extracted again from the archive"
 
 
 class DatasetRefused(Exception):
-    """The data set is not in order. The text is for people: what is wrong and what to do."""
+    """The data set is not valid. The text is a message for users: what is wrong and how to fix it."""

@@ -1,4 +1,4 @@
-"""From a plan for the data sets to data in place: what the job on a host does, from the first byte to the last check."""
+"""Carry out the plan for the data sets on the host: fetch, extract, validate, put in place."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.progress im
 
 @dataclass(frozen=True)
 class Options:
-    """What the role asks for; see module codetr_dataset for the parts.
+    """The arguments of the job; see module codetr_dataset for the parts.
 
     Attributes:
         root: the data root.
-        choice: the subset as the manifests record it, or None for everything.
-        links: whether LVIS's links are made.
+        choice: the subset as the manifests record it, or None for all images.
+        links: links to create, target by path below the root.
         decode: ``sample`` or ``all``.
         decoders: interpreters that may have PIL.
         progress: folder for progress files.
@@ -38,7 +38,7 @@ class Options:
     root: str
     parts: list[dict[str, Any]]
     choice: dict[str, Any] | None
-    links: bool
+    links: dict[str, str]
     keep_archives: bool
     decode: str
     decoders: list[str]
@@ -46,18 +46,18 @@ class Options:
     progress: str
 
     def progress_of(self, name: str, step: str, unit: str = "bytes") -> Callable[[int, int], None]:
-        """A callback for how far a step on a part is, done and in all."""
+        """Return the progress callback of a part and a step; it takes the amount done and the total."""
         return Progress(os.path.join(self.progress, f"{name}.{step}.json"), unit).paced(step)
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Do what is left to do: ``{"parts": {name: {"files", "bytes", "counts"}}, "fetched": {name: {"url", "size", "resumed"}}}``
+    """Do the remaining work: ``{"parts": {name: {"files", "bytes", "counts"}}, "fetched": {name: {"url", "size", "resumed"}}}``
 
     A second run on the same root waits for the first.
 
     Raises:
-        WorkFailed: a download or an extraction did not work; the text says what to do.
-        DatasetRefused: the data is not in order.
+        WorkFailed: a download or an extraction failed; the text says how to fix it.
+        DatasetRefused: the data is not valid.
         OSError: a file cannot be read or written.
     """
     os.makedirs(ours(options.root), exist_ok=True)
@@ -75,35 +75,35 @@ class _Run:
 
     def run(self) -> dict[str, Any]:
         options = self.options
-        words = {name: self._word(part) for name, part in self.parts.items()}
+        statuses = {name: self._status(part) for name, part in self.parts.items()}
         kinds = {name: part["kind"] for name, part in self.parts.items()}
         chosen = None if options.choice is None else manifest.read(ours(options.root, "choice", "choice.json")) == options.choice
-        made, choosing = classify.to_make(words, kinds, chosen)
+        made, choosing = classify.to_extract(statuses, kinds, chosen)
         answers = self._make([self.parts[name] for name in made], choosing)
-        placing = Placing(options.root, self.parts, words, set(made), options.choice, options.progress_of)
+        placing = Placing(options.root, self.parts, statuses, set(made), options.choice, options.progress_of)
         done = placing.run(options.links, options.decode, options.decoders)
         self._clean()
         outcomes = {name: answer["fetch"] for name, answer in answers.items() if "fetch" in answer}
         fetched = {name: {key: outcome[key] for key in ("url", "size", "resumed")} for name, outcome in outcomes.items()}
         return {"parts": done, "fetched": fetched}
 
-    def _word(self, part: dict[str, Any]) -> str:
-        """The plan's word, or what it has become since."""
-        word = str(part["word"])
-        if word in classify.MADE and _whole(self.options, part):
-            return classify.HERE
-        if word != classify.TOUCHED:
-            return word
+    def _status(self, part: dict[str, Any]) -> str:
+        """Return the status from the plan, updated by what has happened since."""
+        status = str(part["status"])
+        if status in classify.TO_EXTRACT and _whole(self.options, part):
+            return classify.CURRENT
+        if status != classify.TOUCHED:
+            return status
         if not touched.unchanged(self.options.root, part, self.options.progress_of(part["name"], "check")):
             return classify.DAMAGED
-        # Since the plan was made, the part may have been made anew by a job that was cut off before it looked at it.
+        # Since the plan was made, an interrupted job may have extracted the part without validating it.
         validated = (manifest.read(ours(self.options.root, f"{part['name']}.json")) or {}).get("validated")
-        return classify.HERE if validated else classify.UNVALIDATED
+        return classify.CURRENT if validated else classify.UNVALIDATED
 
     def _make(self, parts: list[dict[str, Any]], choosing: bool) -> dict[str, dict[str, Any]]:
-        """Fetch and extract; what the pipeline answered. A subset is chosen from the annotations before the images come."""
+        """Fetch and extract, and return the results. A subset is chosen from the annotations before the images are fetched."""
         for part in parts:
-            # A link of ours to somebody's folder makes room; what it leads to stays.
+            # Removes our link to an existing copy, never the copy.
             path = os.path.join(self.options.root, part["path"])
             if part["kind"] == IMAGES and os.path.islink(path):
                 os.unlink(path)
@@ -118,15 +118,15 @@ class _Run:
         return pipeline.run(works(self.options, parts), (DatasetRefused,))
 
     def _clean(self) -> None:
-        """What only the work needed goes."""
+        """Remove what only the job needed."""
         archives = [] if self.options.keep_archives else [ours(self.options.root, "archives")]
         for folder in (ours(self.options.root, "staging"), self.options.progress, *archives):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def works(options: Options, parts: list[dict[str, Any]]) -> list[pipeline.Work]:
-    """Fetching, extracting and surveying of these parts, in the order in which it is best begun."""
-    # Validating annotations takes long, and goes on while images come; of those, the most to extract come first.
+    """Return the work on these parts in the best order: annotations first, then the largest images."""
+    # Annotations take long to validate, which goes on while images are fetched. The largest archive takes longest to extract.
     images = sorted((part for part in parts if part["kind"] == IMAGES), key=lambda part: part["size"] or 0, reverse=True)
     annotations = [part for part in parts if part["kind"] == ANNOTATIONS]
     return [_work(options, part) for part in (*annotations, *images)]
@@ -160,16 +160,16 @@ def _work(options: Options, part: dict[str, Any]) -> pipeline.Work:
 
 
 def _survey(options: Options, name: str) -> dict[str, Any]:
-    """Read the annotations while the rest is still on its way; what is found is kept for later."""
+    """Survey annotations while other archives are fetched; the surveys are kept for validation."""
     folder = ours(options.root, "staging", name)
     paths = [os.path.join(folder, file) for file in os.listdir(folder) if file.endswith(".json")]
-    # One by one, beside an extraction that needs memory, too.
+    # One at a time: the extraction running beside it needs memory, too.
     surveys.make(options.root, paths, options.progress_of(name, "validate"), processes=1)
     return {}
 
 
 def _whole(options: Options, part: dict[str, Any]) -> bool:
-    """Whether another run has made the part meanwhile, as it is config."""
+    """Whether another run has finished the part since the plan was made, as configured."""
     found = manifest.read(ours(options.root, f"{part['name']}.json")) or {}
     if not found.get("validated") or found.get("sha256") != part["sha256"] or found.get("choice") != options.choice:
         return False

@@ -1,4 +1,4 @@
-"""A few images with their boxes, found while a file of a million annotations goes by, without holding them."""
+"""Pick a few images with their boxes from a stream of a million annotations, without holding them all."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import heapq
 import zlib
 from typing import Any
 
-# A sample shows something and is not a heap of boxes.
+# Enough boxes to show something, few enough to see the image.
 FEWEST, MOST = 2, 12
 SAMPLES = 4
-# Enough that each folder has its samples: a quarter of LVIS's val lies in val2017.
+# Enough for samples of each folder: a quarter of LVIS's val set is in val2017.
 CANDIDATES = 64
 
 
 class Candidates:
-    """The boxes of the ``CANDIDATES`` images with the lowest tickets among those that have boxes. A ticket is drawn from the image id.
+    """The boxes of the ``CANDIDATES`` images with the lowest tickets among those that have boxes. A ticket is a hash of the image id.
 
-    The highest ticket that is held only ever falls: of an image that is held at the end, no box was let go.
+    The highest ticket held only ever falls, so an image held at the end has lost no box.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Candidates:
     def best(self, images: dict[str, list[int]], names: dict[int, str]) -> list[dict[str, Any]]:
         """``{"image", "width", "height", "boxes": [[x, y, width, height, class]]}``, pixels: up to ``SAMPLES`` images of each folder.
 
-        They are the same each time, and have ``FEWEST`` to ``MOST`` boxes where there are such.
+        They are the same each time, and have ``FEWEST`` to ``MOST`` boxes where possible.
 
         Args:
             images: ``{"train2017/000000000009.jpg": [image id, width, height]}``

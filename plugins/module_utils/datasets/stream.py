@@ -1,6 +1,6 @@
-"""An annotation file read piece by piece: one image, annotation or category at a time, whatever the file's size.
+"""Read an annotation file one entry at a time, whatever its size.
 
-``json.load`` of LVIS's training annotations (1.1 GB) takes several GB of memory; this takes a few MB more than the largest entry.
+``json.load`` of LVIS's training annotations (1.1 GB) takes several GB of memory; this needs a few MB more than the largest entry.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Callable, NoReturn
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused import FETCH_AGAIN, DatasetRefused
 
 BLOCK = 1 << 20
-# A token cut off by the end of what has been read (12|34, 1.5e|+7, -Infin|ity, \u00|e9) is taken for broken, or for another token, at
-# most this many characters before that end. Only strings are longer, and there the error has a name of its own.
+# A token cut off by the end of a block (12|34, 1.5e|+7, -Infin|ity, \u00|e9) parses as broken, or as another token, at most this many
+# characters before that end. Only strings are longer, and those have an error message of their own.
 TOKEN = 16
 CUT_STRING = "Unterminated string"
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -30,7 +30,7 @@ class Document:
         on_bytes: called with the number of bytes read so far, once a block.
 
     Raises:
-        DatasetRefused: from here and from all methods: there is no such file, or it is cut off or malformed; the text says where.
+        DatasetRefused: raised here and by all methods: the file does not exist, or is truncated or malformed; the text says where.
     """
 
     def __init__(self, path: str, on_bytes: Callable[[int], None] | None = None) -> None:
@@ -38,14 +38,14 @@ class Document:
         try:
             self._file = open(path, "rb")  # noqa: SIM115
         except FileNotFoundError:
-            raise DatasetRefused(f"There is no {path}. Run again: it is then made anew from the archive.") from None
+            raise DatasetRefused(f"{path} does not exist. Run again; it is then extracted from the archive.") from None
         except OSError as error:
             self._unreadable(error)
         self._on_bytes = on_bytes
         self._bytes = 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._scan = json.JSONDecoder().raw_decode
-        # The text from character self._passed of the file on, as far as it is read; all before self._at in it is done with.
+        # The text read so far, from character self._passed of the file; everything before self._at has been consumed.
         self._text, self._at, self._passed, self._ended = "", 0, 0, False
 
     def __enter__(self) -> Document:
@@ -55,7 +55,7 @@ class Document:
         self._file.close()
 
     def __iter__(self) -> Iterator[str]:
-        """The keys of the top level as they come. A value that is not read, with ``elements`` to its end or ``value``, is passed over."""
+        """Yield the keys of the top level. A value that the caller does not read with ``elements`` or ``value`` is skipped."""
         if self._next() != "{":
             self._fail("no object at its top level", self._at)
         self._at += 1
@@ -73,18 +73,18 @@ class Document:
             begin = self._passed + self._at
             yield key
             if self._passed + self._at == begin:
-                self._pass_over()
+                self._skip()
             ended = self._ends("}")
         self._at += 1
         if self._more():
             self._fail("more after its end", self._at)
 
     def is_list(self) -> bool:
-        """Whether the value of the present key is a list, so that ``elements`` can read it."""
+        """Whether the value of the current key is a list, so that ``elements`` can read it."""
         return self._next() == "["
 
     def elements(self) -> Iterator[tuple[Any, str]]:
-        """Each element of the list that the present key has: its value, and its text as it is in the file."""
+        """Yield each element of the current key's list: its value, and its text as in the file."""
         if not self.is_list():
             self._fail("no list", self._at)
         self._at += 1
@@ -95,7 +95,7 @@ class Document:
         self._at += 1
 
     def value(self) -> tuple[Any, str]:
-        """The whole value that comes next, and its text."""
+        """Read the next value; return it with its text."""
         self._next()
         while True:
             try:
@@ -113,8 +113,8 @@ class Document:
                     return value, text
             self._read()
 
-    def _pass_over(self) -> None:
-        """A list element by element: nobody needs it as a whole."""
+    def _skip(self) -> None:
+        """Skip the next value, a list element by element to save memory."""
         if not self.is_list():
             self.value()
             return
@@ -122,23 +122,23 @@ class Document:
             pass
 
     def _ends(self, closing: str) -> bool:
-        """After a value: whether the object or list ends here. Where it goes on, the next value is what comes next."""
-        mark = self._next()
-        if mark == closing:
+        """After a value: whether the object or list ends; otherwise consume the comma."""
+        character = self._next()
+        if character == closing:
             return True
-        if mark != ",":
+        if character != ",":
             self._fail(f"no ',' and no {closing!r}", self._at)
         self._at += 1
         return False
 
     def _next(self) -> str:
-        """The next character that is no space. It stays the next one."""
+        """Return the next character that is not white space, without consuming it."""
         if not self._more():
             self._fail("it ends too early", self._at)
         return self._text[self._at]
 
     def _more(self) -> bool:
-        """Whether anything but space is left. Then it is what comes next."""
+        """Skip white space; return whether anything follows."""
         while True:
             space = _SPACE.match(self._text, self._at)
             self._at = space.end() if space else self._at
@@ -147,7 +147,7 @@ class Document:
             self._read()
 
     def _read(self) -> None:
-        """Read on: at least as much again as waits already, so that an entry of many MB is not scanned from its start for each block."""
+        """Read a block, at least as long as the unconsumed text, so that a large entry is not rescanned for each block."""
         try:
             block = self._file.read(max(BLOCK, len(self._text) - self._at))
         except OSError as error:
@@ -168,7 +168,7 @@ class Document:
         self._broken(f"{what}, at character {self._passed + at}")
 
     def _broken(self, what: str) -> NoReturn:
-        raise DatasetRefused(f"{self.path} is no JSON that can be read ({what}). {FETCH_AGAIN.format(path=self.path)}.")
+        raise DatasetRefused(f"{self.path} is not valid JSON ({what}). {FETCH_AGAIN.format(path=self.path)}.")
 
     def _unreadable(self, error: OSError) -> NoReturn:
-        raise DatasetRefused(f"{self.path} cannot be read: {error.strerror}. Mend that, then run again.")
+        raise DatasetRefused(f"{self.path} cannot be read: {error.strerror}. Fix that, then run again.")

@@ -1,4 +1,4 @@
-"""What one annotation file has, found in one pass that holds little of it: counts, images, classes, and some images' boxes."""
+"""Survey an annotation file in one pass and little memory: counts, images, classes, and the boxes of some images."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from ansible_collections.codetr.provision.plugins.module_utils.datasets.refused 
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.samples import Candidates
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.stream import Document
 
-# Boxes were drawn on scaled images and rounded: so many pixels over the edge are no fault.
+# Boxes were drawn on scaled images and rounded: up to so many pixels over the edge are valid.
 SLACK = 1.0
-# The largest file, LVIS's train, has more than half of all bytes: a third process would not end it earlier, and takes memory.
+# LVIS's train file has more than half of all bytes, so a third process would only take memory.
 AT_ONCE = 2
 SECONDS_BETWEEN = 0.5
 
 
 @dataclass
 class Survey:
-    """One annotation file. JSON-able with ``vars``.
+    """The survey of one annotation file. ``vars`` of it is JSON-able.
 
     Attributes:
-        stem: its name without ``.json``.
-        bytes, mtime_ns: of the file that was read.
-        categories: None where such a file has none (captions).
-        image_table: ``{"train2017/000000000009.jpg": [image id, width, height]}``, pixels, 0 where the file does not say.
-        bare: those of them that have no annotation.
+        stem: the file's name without ``.json``.
+        bytes, mtime_ns: size and time of the file when it was read.
+        categories: None for a file without categories (captions).
+        image_table: ``{"train2017/000000000009.jpg": [image id, width, height]}``, pixels, 0 where unknown.
+        bare: images without annotations.
         strays: annotations of images that the file does not list.
-        classes: annotations of each category, by its name, the most first.
-        invalid_boxes: without area, or more than ``SLACK`` pixels outside the image. LVIS has some.
-        samples: a few images with their boxes, as ``Candidates.best`` gives them.
+        classes: number of annotations by category name, highest first.
+        invalid_boxes: without area, or more than ``SLACK`` pixels outside the image. LVIS has a few.
+        samples: a few images with their boxes, as ``Candidates.best`` returns them.
     """
 
     stem: str
@@ -57,32 +57,32 @@ class Survey:
 
 
 def survey(path: str, stem: str, on_bytes: Callable[[int], None] | None = None) -> Survey:
-    """Read the file once, in memory that grows with its images and not with its annotations.
+    """Read the file once, in memory proportional to its images, not to its annotations.
 
     Args:
-        stem: the annotation file's name without ``.json``, which says where its images lie.
+        stem: the annotation file's name without ``.json``, which determines its image folder.
         on_bytes: called with the number of bytes read so far.
 
     Raises:
-        DatasetRefused: it is no such file, or has an image id or file name twice.
+        DatasetRefused: it is not an annotation file, or has an image id or file name twice.
     """
     reading = _Reading(path, stem)
     take = {"images": reading.image, "annotations": reading.annotation, "categories": reading.category}
     with Document(path, on_bytes) as document:
-        there = os.stat(path)
+        status = os.stat(path)
         for key in document:
             if key not in take:
                 continue
             reading.lists.add(key)
-            one = take[key]
+            add = take[key]
             for entry, _unused in document.elements():
                 try:
-                    one(entry)
+                    add(entry)
                 except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
-                    raise DatasetRefused(f"{path} has {key} that are not as in COCO or LVIS ({error!r}). {_again(path)}.") from None
+                    raise DatasetRefused(f"{path} has {key} that are not in COCO format ({error!r}). {_again(path)}.") from None
     if not {"images", "annotations"} <= reading.lists:
-        raise DatasetRefused(f"{path} has no lists called images and annotations. {_again(path)}.")
-    return reading.result(there)
+        raise DatasetRefused(f"{path} has no lists named images and annotations. {_again(path)}.")
+    return reading.result(status)
 
 
 def _again(path: str) -> str:
@@ -90,7 +90,7 @@ def _again(path: str) -> str:
 
 
 class _Reading:
-    """What is known so far. The lists may come in any order: LVIS's annotations come before its images."""
+    """The state of a survey. The lists may come in any order: LVIS's annotations precede its images."""
 
     def __init__(self, path: str, stem: str) -> None:
         self.path, self.stem = path, stem
@@ -101,7 +101,7 @@ class _Reading:
         self.of_category: dict[int, int] = {}
         self.names: dict[int, str] = {}
         self.invalid = 0
-        # Image id, right and lower edge of boxes whose image's size is not known yet: 24 bytes each.
+        # Image id, right and lower edge of boxes whose image size is not known yet: 24 bytes each.
         self.later = array("d")
         self.candidates = Candidates()
 
@@ -135,7 +135,7 @@ class _Reading:
         else:
             self.invalid += _outside(known, x + width, y + height)
 
-    def result(self, there: os.stat_result) -> Survey:
+    def result(self, status: os.stat_result) -> Survey:
         later = iter(self.later)
         for image, right, bottom in zip(later, later, later):
             known = self.by_id.get(int(image))
@@ -148,8 +148,8 @@ class _Reading:
         annotations = sum(self.of_image.values())
         return Survey(
             stem=self.stem,
-            bytes=there.st_size,
-            mtime_ns=there.st_mtime_ns,
+            bytes=status.st_size,
+            mtime_ns=status.st_mtime_ns,
             images=len(self.image_table),
             annotations=annotations,
             categories=len(self.names) if "categories" in self.lists else None,
@@ -163,42 +163,42 @@ class _Reading:
 
 
 def _outside(known: list[int], right: float, bottom: float) -> bool:
-    """Whether a box ends outside its image. A size of 0 is not known."""
+    """Whether a box ends outside its image. A size of 0 is unknown."""
     _unused, width, height = known
     return bool(width and right > width + SLACK) or bool(height and bottom > height + SLACK)
 
 
 def save(found: Survey, where: str) -> None:
-    """Write the survey to a file, as a whole."""
-    # json.dump would encode piece by piece, many times slower.
+    """Write the survey to a file atomically."""
+    # Not json.dump, which encodes piece by piece and is many times slower.
     replace_text(where, [json.dumps(vars(found), separators=(",", ":"))])
 
 
 def load(where: str, path: str) -> Survey | None:
-    """The survey that was saved, or None where there is none of the annotation file ``path`` as it is now."""
+    """Return the saved survey, or None where it is missing or the annotation file ``path`` has changed since."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        there = os.stat(path)
+        status = os.stat(path)
         with open(where, encoding="utf-8") as handle:
             found = Survey(**json.load(handle))
-        if (found.bytes, found.mtime_ns) == (there.st_size, there.st_mtime_ns):
+        if (found.bytes, found.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return found
     return None
 
 
 def survey_all(jobs: Mapping[str, str], on_progress: Callable[[int, int], None], processes: int = AT_ONCE) -> None:
-    """Survey several files, each in a process that dies with this one. What was saved of a file as it is now is kept.
+    """Survey several files, each in a process that ends with this one. Saved surveys of unchanged files are reused.
 
     Args:
-        jobs: annotation file -> where its survey is saved.
-        on_progress: called with bytes read and bytes in all, about twice a second.
-        processes: how many are at work at the same time.
+        jobs: path of the survey by path of the annotation file.
+        on_progress: called with bytes read and bytes in total, about twice a second.
+        processes: how many run at the same time.
 
     Raises:
-        DatasetRefused: one of them is not in order.
+        DatasetRefused: one of them is not valid.
     """
     waiting = sorted((path for path, where in jobs.items() if load(where, path) is None), key=_size)
     total = sum(_size(path) for path in waiting)
-    # Anonymous and shared: what a child writes is seen here. One machine word each, so never half of one.
+    # Anonymous and shared: the children write their progress. Aligned 8-byte writes are atomic.
     read = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
     running: list[Child] = []
     try:
@@ -218,7 +218,7 @@ def survey_all(jobs: Mapping[str, str], on_progress: Callable[[int, int], None],
 
 
 def _size(path: str) -> int:
-    """0 for a file that is not there: reading it says so."""
+    """Return 0 for a missing file; reading it raises the error."""
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 

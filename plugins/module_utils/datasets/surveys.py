@@ -1,4 +1,4 @@
-"""Where surveys of annotation files are kept: made once, believed as long as the file has its size and time."""
+"""The cache of surveys: each is made once and valid as long as the annotation file's size and time are unchanged."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ def _where(root: str, path: str) -> str:
 
 
 def make(root: str, paths: Iterable[str], on_progress: Callable[[int, int], None], processes: int = survey.AT_ONCE) -> None:
-    """Survey the files that have no survey yet, or changed since.
+    """Survey the files that have no valid survey.
 
     Args:
-        on_progress: called with bytes read and bytes in all.
-        processes: how many are at work at the same time.
+        on_progress: called with bytes read and bytes in total.
+        processes: how many run at the same time.
 
     Raises:
-        DatasetRefused: one of them is not in order.
+        DatasetRefused: one of them is not valid.
     """
     survey.survey_all({path: _where(root, path) for path in paths}, on_progress, processes)
 
 
 def forget(root: str, path: str) -> None:
-    """Have the next ``make`` read the file. Another copy of it may have its name, size and time, and not its bytes."""
+    """Remove a survey. Another copy of the file may have the same name, size and time, but other bytes."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_where(root, path))
 
 
 def load(root: str, path: str) -> Survey:
-    """The survey of a file, after ``make``.
+    """Return the survey of a file, after ``make``.
 
     Raises:
-        DatasetRefused: somebody changed the file since.
+        DatasetRefused: the file has changed since.
     """
     found = survey.load(_where(root, path), path)
     if found is None:
-        raise DatasetRefused(f"{path} was changed while it was validated. Run again when nothing else works on it.")
+        raise DatasetRefused(f"{path} changed while it was validated. Run again when no other process changes it.")
     return found

@@ -1,4 +1,4 @@
-"""One small request to a server that was too busy: is it still, and for how long does it want to be left alone?"""
+"""Ask an overloaded server with one small request whether it still is, and how long to wait."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ BUSY = (429, 503)
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says now.
+    """The server's answer.
 
     Attributes:
-        busy: it still wants no requests.
-        wait: seconds that it wants to be left alone, or None where it does not say.
+        busy: whether it is still overloaded.
+        wait: seconds to wait by its Retry-After, or None without one.
     """
 
     busy: bool
@@ -34,7 +34,7 @@ class Answer:
 
 
 def ask(url: str) -> Answer:
-    """Ask for the first byte of ``url``. Only a clear "busy" counts: whatever else is wrong, the next download says better."""
+    """Request the first byte of ``url``. Only 429 and 503 count as busy; the next download reports any other problem."""
     try:
         with _opener(url).open(_request(url), timeout=ANSWER_SECONDS):
             return Answer(busy=False)
@@ -46,8 +46,8 @@ def ask(url: str) -> Answer:
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
-    way = proxy(url)
-    proxies = urllib.request.ProxyHandler({urlsplit(url).scheme: way} if way else {})
+    address = proxy(url)
+    proxies = urllib.request.ProxyHandler({urlsplit(url).scheme: address} if address else {})
     context = ssl.create_default_context(cafile=ca_bundle() or None)
     return urllib.request.build_opener(proxies, urllib.request.HTTPSHandler(context=context))
 
@@ -57,17 +57,17 @@ def _request(url: str) -> urllib.request.Request:
     parts = urlsplit(url)
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        # Not to be sent on to wherever the server redirects to.
+        # Not sent to the target of a redirect.
         request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
     return request
 
 
 def _wait(headers: Message) -> float | None:
-    """Retry-After in seconds; a date is compared with the server's own clock where it tells that, too."""
-    said = (headers.get("Retry-After") or "").strip()
-    if said.isdigit():
-        return float(said)
-    until, now = email.utils.parsedate_tz(said), email.utils.parsedate_tz(headers.get("Date") or "")
+    """Return Retry-After in seconds; a date is compared with the server's own clock where it sends one."""
+    value = (headers.get("Retry-After") or "").strip()
+    if value.isdigit():
+        return float(value)
+    until, now = email.utils.parsedate_tz(value), email.utils.parsedate_tz(headers.get("Date") or "")
     if until is None:
         return None
     return max(0.0, email.utils.mktime_tz(until) - (email.utils.mktime_tz(now) if now else time.time()))

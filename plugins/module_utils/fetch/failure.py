@@ -1,4 +1,4 @@
-"""What can go wrong with a fetch, as sentences."""
+"""Failures of a fetch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class FetchFailure(Exception):
-    """The artifact is not at its path. The text is for people: what happened and what to do."""
+    """The artifact could not be fetched. The text is a message for users: what happened and how to fix it."""
 
 
 class Kind(enum.Enum):
-    """What can be hoped for after a download has failed."""
+    """What to do after a download has failed."""
 
-    LOCAL = "this host cannot store the bytes: no URL helps"
-    STALE = "the bytes that are here already do not fit what the server has: start anew"
-    GONE = "this URL does not give the file: leave it"
-    BUSY = "the server wants fewer or later requests: wait and ask first"
-    UNREACHED = "nobody answers: wait a little"
-    PASSING = "it may work the next time: wait"
+    LOCAL = "this host cannot store the file: fail"
+    STALE = "the partial file does not match the server's: start again"
+    GONE = "this URL does not provide the file: skip it"
+    BUSY = "the server is overloaded: wait, and probe before the next try"
+    UNREACHED = "the server does not answer: wait a little"
+    PASSING = "a temporary failure: wait and retry"
 
 
 class DownloadFailed(Exception):
-    """One URL did not give the file; another may.
+    """One URL did not provide the file; another may.
 
     Args:
         kind: what to do next.
-        sentence: what the server or the network did, starting with a small letter so that it can follow the URL.
+        sentence: what the server or the network did, in lower case so that it can follow the URL.
     """
 
     def __init__(self, kind: Kind, sentence: str) -> None:
@@ -36,7 +36,7 @@ class DownloadFailed(Exception):
 
 
 def public(url: str) -> str:
-    """The URL without user name and password: messages end up in logs."""
+    """Remove user name and password from a URL, for messages."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url

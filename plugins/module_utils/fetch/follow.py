@@ -1,4 +1,4 @@
-"""The sha256 of a file while aria2 still writes it: only what is left is hashed at the end."""
+"""Hash a file while aria2 writes it, so that little is left to hash at the end."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import BinaryIO, Callable
 
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.part import Part
 
-SECONDS_BETWEEN_LOOKS = 0.2
+POLL_SECONDS = 0.2
 BLOCK = 1 << 20
-# Between two looks at the control file at most so much is hashed, so that others hear of new bytes while we are behind.
+# Limit per poll of the control file, so that new bytes are reported even while hashing lags behind.
 BLOCKS_AT_ONCE = 128
 
 
 class Follower:
-    """Hashes ``part`` as far as aria2's control file beside it says that the bytes are on the disk.
+    """Hashes ``part`` as far as aria2's control file lists bytes on the disk.
 
-    What was hashed counts only as long as the file is the same one and nothing before that point can have been written again. In
-    any doubt the hash starts from byte 0 again, at the latest in ``finish``.
+    The hash is valid only while the file is the same one and nothing before that point can have been rewritten. In any doubt it
+    restarts from byte 0, at the latest in ``finish``.
 
     Args:
-        ready: called from any thread with the number of bytes from the start that are on the disk; with 0 when the file starts
-            anew, which is then another file. It must not raise.
+        ready: called from any thread with the number of contiguous bytes on the disk; with 0 when the file is restarted, as a
+            new file. Must not raise.
     """
 
     def __init__(self, part: Part, ready: Callable[[int], None] | None) -> None:
         self._part = part
         self._ready = ready
         self._known = -1
-        self.anew()
+        self.restart()
 
-    def anew(self) -> None:
-        """Forget the file: it is gone, or about to go."""
+    def restart(self) -> None:
+        """Forget the file: it has been removed, or is about to be."""
         self._identity: tuple[int, int] | None = None
         self._digest, self._hashed = hashlib.sha256(), 0
-        self._tell(0)
+        self._notify(0)
 
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
@@ -53,13 +53,13 @@ class Follower:
             thread.join()
 
     def finish(self, on_block: Callable[[int], None]) -> tuple[str, int]:
-        """The sha256 and size of the whole file, now that nobody writes it any more; ``on_block`` hears of the bytes hashed so far."""
+        """Return the sha256 and size of the complete file; ``on_block`` is called with the bytes hashed so far."""
         with open(self._part.path, "rb") as handle:
             now = os.fstat(handle.fileno())
-            # A hole where there should be bytes means that somebody cut the file after we had read it.
+            # A hole means that the file was truncated after we had read it.
             if self._is_another(now, now.st_size) or now.st_blocks * 512 < now.st_size:
-                self.anew()
-            self._tell(now.st_size)
+                self.restart()
+            self._notify(now.st_size)
             handle.seek(self._hashed)
             while self._take(handle, BLOCK):
                 on_block(self._hashed)
@@ -67,25 +67,25 @@ class Follower:
 
     def _follow(self, stop: threading.Event) -> None:
         behind = False
-        while not stop.wait(0 if behind else SECONDS_BETWEEN_LOOKS):
+        while not stop.wait(0 if behind else POLL_SECONDS):
             try:
-                behind = self._look(stop)
+                behind = self._poll(stop)
             except OSError:
                 behind = False
-                self.anew()
+                self.restart()
 
-    def _look(self, stop: threading.Event) -> bool:
-        """Hash what is new; whether there is more."""
-        there = self._part.keep()
-        if there is None:
+    def _poll(self, stop: threading.Event) -> bool:
+        """Hash new bytes; return whether more are waiting."""
+        known_to_aria2 = self._part.keep()
+        if known_to_aria2 is None:
             return False
         with open(self._part.path, "rb") as handle:
             now = os.fstat(handle.fileno())
-            known = min(there.prefix, now.st_size)
+            known = min(known_to_aria2.prefix, now.st_size)
             if self._is_another(now, known):
-                self.anew()
+                self.restart()
                 self._identity = now.st_dev, now.st_ino
-            self._tell(known)
+            self._notify(known)
             handle.seek(self._hashed)
             for _unused in range(BLOCKS_AT_ONCE):
                 if stop.is_set() or not self._take(handle, min(BLOCK, known - self._hashed)):
@@ -101,7 +101,7 @@ class Follower:
         self._hashed += len(data)
         return bool(data)
 
-    def _tell(self, known: int) -> None:
+    def _notify(self, known: int) -> None:
         if known != self._known:
             self._known = known
             if self._ready is not None:

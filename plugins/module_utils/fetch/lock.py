@@ -1,4 +1,4 @@
-"""A lock against a second run on the same path. It lives as long as any process that holds its descriptor."""
+"""A lock against a second run on the same path. It is held as long as any process has its descriptor open."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ import os
 import time
 from collections.abc import Iterator
 
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class Locked(Exception):
-    """Somebody else works on this path."""
+    """Another process holds the lock of this path."""
 
 
 def _take(path: str) -> int | None:
-    """The descriptor of the locked file, or None where another process has it or has just removed it."""
+    """Lock the file and return its descriptor, or None where another process holds it or has just removed it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The holder before us removes the file when done: a lock on a file that nobody else can open any more guards nothing.
+        # The previous holder removes the file when done, and a lock on a removed file protects nothing.
         if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
     except OSError as error:
         os.close(descriptor)
-        said = f"{error.strerror}: this file system has no locks (one of Lustre has them when it is mounted with -o flock)"
-        raise OSError(error.errno, said, path) from None
+        text = f"{error.strerror}: this file system does not support locks (Lustre supports them when mounted with -o flock)"
+        raise OSError(error.errno, text, path) from None
     os.close(descriptor)
     return None
 
 
 @contextlib.contextmanager
 def lock(path: str, wait: bool = False) -> Iterator[int]:
-    """Hold ``path`` locked; yields the descriptor, so that a child which must not outlive the lock can inherit it.
+    """Lock ``path``; yields the descriptor, for a child that must keep the lock to inherit.
 
-    Waits a few seconds first: the children of a run that was killed need a moment to notice.
+    Waits a few seconds: the children of a killed run need a moment to end.
 
     Args:
-        wait: wait as long as it takes.
+        wait: wait without a time limit.
 
     Raises:
         Locked: another process holds it.
-        OSError: the file cannot be made, or the file system has no locks.
+        OSError: the file cannot be created, or the file system does not support locks.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         descriptor = _take(path)
         if descriptor is not None:

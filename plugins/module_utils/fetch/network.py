@@ -1,4 +1,4 @@
-"""What the environment says about the way to a server: proxies and the CA bundle. The same for aria2 and for our own requests."""
+"""Proxies and the CA bundle from the environment, the same for aria2 and for our own requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_pr
 
 
 def ca_bundle() -> str:
-    """Path of the CA bundle that the environment names, or empty."""
+    """Return the path of the CA bundle set in the environment, or empty."""
     return next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), "")
 
 
@@ -23,23 +23,23 @@ def _variable(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The environment for aria2, which reads the small spelling of the proxy variables only."""
+    """Return the environment for aria2, which only reads the proxy variables in lower case."""
     return {**os.environ, **{name: _variable(name) for name in PROXY_VARIABLES if _variable(name)}}
 
 
 def proxy(url: str) -> str:
-    """The proxy for this URL, with its password; empty where it is reached directly."""
+    """Return the proxy for this URL, with its password; empty for a direct connection."""
     found = _variable(f"{urlsplit(url).scheme}_proxy") or _variable("all_proxy")
     return "" if found and _bypassed(urlsplit(url).hostname or "") else found
 
 
 def proxy_in_use(url: str) -> str:
-    """The proxy for this URL, for messages: without its password."""
+    """Return the proxy for this URL without its password, for messages."""
     return public(proxy(url))
 
 
 def _bypassed(host: str) -> bool:
-    """Whether ``no_proxy`` names the host, or, as aria2 understands it too, a network that its address is in."""
+    """Whether ``no_proxy`` lists the host, or, as aria2 also allows, a network that contains its address."""
     names = _variable("no_proxy")
     if proxy_bypass(host, {"no": names}):
         return True

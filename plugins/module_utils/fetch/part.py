@@ -1,4 +1,4 @@
-"""The file beside the destination that bytes are collected in, with aria2's control file beside it."""
+"""The partial file beside the destination, and aria2's control file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure imp
 
 
 class Part:
-    """``<dest>.part``: what is there, whether there is room for the rest, and how it becomes ``dest``."""
+    """``<dest>.part``: its state, the space it still needs, and the rename to ``dest``."""
 
     def __init__(self, dest: str) -> None:
         self.dest = dest
@@ -21,28 +21,29 @@ class Part:
         self._draft = f"{self._kept}.new"
 
     def exists(self) -> bool:
-        """Whether there are bytes, good ones or not."""
+        """Whether the partial file exists, valid or not."""
         return os.path.exists(self.path)
 
     def keep(self) -> control.Control | None:
-        """What aria2 knows now, or None. Its control file gets a second name, for when the disk is full.
+        """Read aria2's control file, or None; and hard-link it as a backup.
 
-        aria2 then puts an empty one in its place. A link needs no room, and what it says stays true: bytes are never taken back.
+        On a full disk, aria2 replaces its control file by an empty one. A link needs no space, and its content stays true: bytes are
+        never taken back.
         """
-        there = control.read(self.control)
-        if there is None:
+        state = control.read(self.control)
+        if state is None:
             return None
         with contextlib.suppress(OSError):
-            self._also_as(self.control, self._kept)
-        return there
+            self._link(self.control, self._kept)
+        return state
 
-    def mend(self) -> None:
-        """Put the control file that was kept in the place of one that is broken. It stays: the disk may still be full."""
+    def restore(self) -> None:
+        """Replace a broken control file by the backup, which is kept: the disk may still be full."""
         if os.path.exists(self.control) and control.read(self.control) is None and control.read(self._kept):
-            self._also_as(self._kept, self.control)
+            self._link(self._kept, self.control)
 
-    def _also_as(self, name: str, other: str) -> None:
-        """Give a control file a second name, unless it is broken by now."""
+    def _link(self, name: str, other: str) -> None:
+        """Hard-link a control file, unless it is broken by now."""
         if os.path.exists(other) and os.path.samefile(name, other):
             return
         with contextlib.suppress(FileNotFoundError):
@@ -52,37 +53,37 @@ class Part:
             os.replace(self._draft, other)
 
     def resumable(self) -> bool:
-        """Whether aria2 can go on with these bytes."""
+        """Whether aria2 can resume."""
         return self.exists() and control.read(self.control) is not None
 
     def arrived(self) -> int:
-        """How many bytes aria2 knows to be here."""
-        there = control.read(self.control)
-        return there.done if there and self.exists() else 0
+        """Return the number of bytes that aria2 has recorded."""
+        state = control.read(self.control)
+        return state.done if state and self.exists() else 0
 
     def discard(self) -> None:
-        """Remove the bytes and what is known of them; whoever was killed while that was written left a draft."""
+        """Remove the partial file, its control files and drafts of a killed run."""
         for path in (self.path, self.control, f"{self.control}__temp", self._kept, self._draft):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
     def check_space(self, name: str, size: int | None) -> None:
-        """Refuse before the first byte, with figures, where a file of ``size`` bytes cannot fit.
+        """Refuse, with figures, a file of ``size`` bytes that does not fit.
 
         Raises:
-            FetchFailure: which says how much is missing.
+            FetchFailure: the text has the missing space.
         """
         if size is None:
             return
-        there = os.stat(self.path).st_blocks * 512 if self.exists() else 0
+        allocated = os.stat(self.path).st_blocks * 512 if self.exists() else 0
         disk = os.statvfs(self.folder)
-        free, wanted = disk.f_bavail * disk.f_frsize, size - there
-        if wanted > free:
+        free, needed = disk.f_bavail * disk.f_frsize, size - allocated
+        if needed > free:
             fix = "Free some space, or choose another disk"
-            raise FetchFailure(f"{name} needs {wanted} more bytes in {self.folder}, and {free} are free. {fix}.")
+            raise FetchFailure(f"{name} needs {needed} more bytes in {self.folder}, but only {free} are free. {fix}.")
 
     def put_in_place(self, mode: int) -> None:
-        """Give the bytes their mode and their name, so that they are on the disk before the name is."""
+        """Set the mode, sync, and rename: the content is on the disk before the name is."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             os.fchmod(descriptor, mode)
@@ -95,7 +96,7 @@ class Part:
 
 
 def _sync_folder(folder: str) -> None:
-    """The new name survives a power cut only when its folder is on the disk too."""
+    """Sync a folder, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""From an artifact record to a file that can be believed: nothing lies at the destination that was not hashed as a whole."""
+"""Fetch an artifact record to its destination. Nothing reaches the destination before its sha256 was verified."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ BLOCK = 1 << 20
 
 
 def fetch(request: Request, check: bool = False, ready: Callable[[int], None] | None = None) -> Outcome:
-    """Make ``request.dest`` the artifact. With ``check`` only say whether it would change.
+    """Make ``request.dest`` the artifact; with ``check``, only report whether it would change.
 
     Args:
-        ready: called with the number of bytes from the start that are on the disk in ``<dest>.part``, from any thread and as they
-            become more; with 0 whenever the file starts anew, which is then another file of that name. Not called where ``dest`` is
-            right already. Nothing but the return of this function says that the bytes are the right ones. It must not raise.
+        ready: called from any thread with the growing number of contiguous bytes in ``<dest>.part``; with 0 whenever the file is
+            restarted, as a new file of that name. Not called where ``dest`` is already correct. The bytes are verified only when
+            this function returns. Must not raise.
 
     Raises:
-        FetchFailure: it is not there; the text says why and what to do.
+        FetchFailure: it could not be fetched; the text says why and how to fix it.
     """
     validate(request)
     if check:
-        return _believed(request) or Outcome(changed=True)
+        return _existing(request) or Outcome(changed=True)
     folder = os.path.dirname(request.dest)
     try:
         os.makedirs(folder, exist_ok=True)
         with lock(f"{request.dest}.lock") as held:
-            return _believed(request, adjust=True) or _Fetching(request, held, ready).run()
+            return _existing(request, adjust=True) or _Fetching(request, held, ready).run()
     except Locked:
         raise FetchFailure(f"Another run is fetching {request.dest} right now. Wait for it to end, then run again.") from None
     except OSError as error:
-        fix = "Free some space" if error.errno == errno.ENOSPC else "Make that folder writable for the user that fetches"
-        said = error.strerror or error
-        raise FetchFailure(f"{request.name} cannot be written to {folder}: {said}. {fix}, or choose another folder.") from error
+        fix = "Free some space" if error.errno == errno.ENOSPC else "Make the folder writable for the user that fetches"
+        text = error.strerror or error
+        raise FetchFailure(f"{request.name} cannot be written to {folder}: {text}. {fix}, or choose another folder.") from error
 
 
-def _believed(request: Request, adjust: bool = False) -> Outcome | None:
-    """The outcome where the destination already has the right bytes; without a sha256 nothing there can be believed."""
+def _existing(request: Request, adjust: bool = False) -> Outcome | None:
+    """Return the outcome where the destination is already correct; without a sha256 that cannot be known."""
     if request.sha256 is None or not os.path.isfile(request.dest):
         return None
     now = os.stat(request.dest)
@@ -74,7 +74,7 @@ def _sha256_of(path: str) -> str:
 
 
 class _Mixed(Exception):
-    """The bytes are wrong, and they came from more than one try: which one lied cannot be told."""
+    """The file is wrong, and its bytes came from more than one try, so the source of the wrong ones is unknown."""
 
 
 class _Fetching:
@@ -86,12 +86,12 @@ class _Fetching:
         self.part = Part(request.dest)
         self.follower = Follower(self.part, ready)
         self.progress = Progress(request.progress)
-        self.part.mend()
+        self.part.restore()
         self.resumed = self.part.resumable()
         self.alone = False
 
     def run(self) -> Outcome:
-        # Without a control file aria2 ended before we were cut off: the file is either finished or not one of ours.
+        # Without a control file, aria2 had finished before we were interrupted, or the file is not ours.
         if self.part.exists() and not os.path.exists(self.part.control):
             sha256, size = self._hash()
             if self.request.sha256 == sha256:
@@ -105,7 +105,7 @@ class _Fetching:
             pass
         except Exhausted as exhausted:
             raise self._failure(exhausted.failures) from None
-        # Each URL for itself, and from nothing: then the one that lies is named, and does not spoil what the others give.
+        # Each URL on its own, from scratch, to identify the one with wrong bytes and keep it from spoiling the others.
         self.alone = True
         failures = []
         for url in self.request.urls:
@@ -121,15 +121,15 @@ class _Fetching:
         return patience.persist(urls, self.request.transfer.connections)
 
     def _failure(self, failures: list[tuple[str, str]]) -> FetchFailure:
-        said = ". ".join(f"{url}: {sentence}" for url, sentence in failures)
-        fix = "Run again when the source answers (it goes on where it stopped)"
-        return FetchFailure(f"{self.request.name} could not be fetched. {said}. {fix}, or {OTHER_RECORD}.")
+        reasons = ". ".join(f"{url}: {sentence}" for url, sentence in failures)
+        fix = "Run again when the source is available (the download resumes)"
+        return FetchFailure(f"{self.request.name} could not be fetched. {reasons}. {fix}, or {OTHER_RECORD}.")
 
     def _waiting(self, seconds: float) -> None:
         self.progress.report("wait", self.part.arrived(), self.request.size, 0, seconds)
 
     def _attempt(self, url: str, connections: int) -> Outcome:
-        """The outcome of one URL, once more from nothing where bytes of before are what stands in the way."""
+        """Fetch from one URL, and once more from scratch where the partial file is the obstacle."""
         had = self.part.resumable()
         if not had:
             self._discard()
@@ -169,23 +169,23 @@ class _Fetching:
                 raise _Mixed
             expected = f"sha256 {self.request.sha256}" + (f" ({self.request.size} bytes)" if self.request.size is not None else "")
             what = f"expected {expected}, got sha256 {got} ({size} bytes)"
-            raise DownloadFailed(Kind.GONE, f"the file there is not the one expected: {what}; the bytes were removed")
+            raise DownloadFailed(Kind.GONE, f"it is not the expected file: {what}; the bytes were removed")
         return self._put_in_place(url, got, size)
 
     def _copy(self, url: str) -> None:
-        """A file on this host: aria2 does not do those."""
+        """Copy a file on this host; aria2 does not support file URLs."""
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost"):
-            raise DownloadFailed(Kind.GONE, f"a file:// URL must not name a host, and this one names {parts.netloc}")
+            raise DownloadFailed(Kind.GONE, f"a file:// URL must not contain a host, but this one contains {parts.netloc}")
         try:
             with open(url2pathname(parts.path), "rb") as source:
                 self._discard()
                 with open(self.part.path, "wb") as target:
                     shutil.copyfileobj(source, target, BLOCK)
         except FileNotFoundError:
-            raise DownloadFailed(Kind.GONE, "there is no such file on this host") from None
+            raise DownloadFailed(Kind.GONE, "the file does not exist on this host") from None
         except PermissionError:
-            raise DownloadFailed(Kind.GONE, "this file cannot be read by the user that fetches") from None
+            raise DownloadFailed(Kind.GONE, "the user that fetches may not read this file") from None
 
     def _hash(self) -> tuple[str, int]:
         report, size = self.progress.paced("check"), os.path.getsize(self.part.path)
@@ -197,6 +197,6 @@ class _Fetching:
         return Outcome(changed=True, sha256=sha256, size=size, url=None if url is None else public(url), resumed=self.resumed)
 
     def _discard(self) -> None:
-        self.follower.anew()
+        self.follower.restart()
         self.part.discard()
         self.resumed = False

@@ -15,8 +15,8 @@ SECONDS_BETWEEN = 0.5
 class Progress:
     """Writes ``{"phase", "done", "total", "rate", "unit"}`` (``rate`` is per second) to ``path``; nothing where that is empty.
 
-    Whoever waits says so with phase ``wait`` and has one more key, ``seconds``: how long still.
-    Progress is a courtesy: a path that cannot be written never fails the work itself.
+    The phase ``wait`` has one more key, ``seconds``: the time left to wait.
+    A path that cannot be written never fails the work itself.
     """
 
     def __init__(self, path: str, unit: str = "bytes") -> None:
@@ -26,7 +26,7 @@ class Progress:
         self._phase = ""
 
     def paced(self, phase: str) -> Callable[[int, int | None], None]:
-        """A callback for done and in all: it reports them with the pace since now."""
+        """Return a callback for the amount done and the total; it reports them with the average rate."""
         started = time.monotonic()
         return lambda done, total: self.report(phase, done, total, done / max(time.monotonic() - started, 1e-3))
 

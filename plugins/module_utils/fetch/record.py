@@ -1,4 +1,4 @@
-"""What is wanted and what came of it: an artifact record with its destination, and the outcome."""
+"""The request for a fetch (an artifact record with its destination), and its outcome."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 impor
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure, public
 
 SCHEMES = ("http", "https", "ftp", "file")
-OTHER_RECORD = "give another record in provision_artifacts, or a mirror that has the file in provision_mirror"
+OTHER_RECORD = "set another record in provision_artifacts, or a mirror that has the file in provision_mirror"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One artifact record and where it goes.
+    """One artifact record and its destination.
 
     Attributes:
-        sha256: of the whole file, or None when unknown: refused then, unless ``insecure_ok``.
+        sha256: of the whole file, or None when unknown, which is refused unless ``insecure_ok``.
         size: bytes, or None.
         mode: permission bits of the file.
         progress: path of the progress file, or empty.
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is at the destination now, or would be in check mode (then without hash and URL)."""
+    """The file at the destination, or in check mode whether it would change (without hash and URL)."""
 
     changed: bool
     sha256: str | None = None
@@ -51,7 +51,7 @@ def validate(request: Request) -> None:
     """Refuse a record that cannot be fetched safely.
 
     Raises:
-        FetchFailure: which says what is wrong with it.
+        FetchFailure: the text says what is wrong with it.
     """
     if not request.urls:
         raise FetchFailure(f"The record {request.name} has no URL; {OTHER_RECORD}.")
@@ -61,12 +61,12 @@ def validate(request: Request) -> None:
             raise FetchFailure(f"{public(url)!r} in the record {request.name} is not a URL of {schemes} without spaces; {OTHER_RECORD}.")
     if request.sha256 is None and not request.insecure_ok:
         raise FetchFailure(
-            f"The record {request.name} has no sha256, so its bytes cannot be checked. "
-            "Put the sha256 in provision_artifacts, or allow this one fetch without.",
+            f"The record {request.name} has no sha256, so the file cannot be verified. "
+            "Set the sha256 in provision_artifacts, or allow this fetch without it.",
         )
     if request.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", request.sha256):
         fix = "Correct it in provision_artifacts"
-        raise FetchFailure(f"{request.sha256!r} in the record {request.name} is not a sha256 (64 small hexadecimal digits). {fix}.")
+        raise FetchFailure(f"{request.sha256!r} in the record {request.name} is not a sha256 (64 lower-case hexadecimal digits). {fix}.")
     if os.path.isdir(request.dest):
         fix = "Move the folder away, or choose another path"
-        raise FetchFailure(f"{request.dest} is a folder, and {request.name} is to be a file there. {fix}.")
+        raise FetchFailure(f"{request.dest} is a folder, but {request.name} is a file to be placed there. {fix}.")

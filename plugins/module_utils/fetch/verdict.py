@@ -1,4 +1,4 @@
-"""What aria2's exit status and its own words mean: a sentence, and what can be hoped for."""
+"""Translate aria2's exit status and messages into a sentence and a kind of failure."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ UNAVAILABLE = 29
 
 _STATUS = re.compile(r"status=(\d{3})")
 _ERROR = re.compile(r"errorCode=\d+ (?!URI=)(.*)")
-# What aria2 says, with exit status 1, when the control file of an earlier try does not fit what the server has now.
+# aria2's messages, with exit status 1, when the control file of an earlier try does not match the file on the server.
 _UNFIT = re.compile(r"mismatch|out of range|segment file|ctrl file")
 _CUT = re.compile(r"Failed to (?:receive|send) data|Got EOF|[Nn]etwork problem")
 _TLS = re.compile(r"SSL/TLS|SSL initialization")
-# What GnuTLS and OpenSSL say when the connection ends in the middle of the handshake, and not because of a certificate.
+# Messages of GnuTLS and OpenSSL when the connection ends during the handshake, for other reasons than the certificate.
 _TLS_CUT = re.compile(r"pull function|push function|non-properly terminated|reset by peer|timed out|EOF|SYSCALL")
 _NO_SUCH_HOST = re.compile(r"not found|no data|not known|No address")
 
 _MEANING = {
     2: (Kind.UNREACHED, "the server did not answer in time"),
-    3: (Kind.GONE, "the server answers 404, it has no such file"),
-    4: (Kind.GONE, "the server answers 404, it has no such file"),
-    5: (Kind.PASSING, "the server sends next to nothing"),
-    6: (Kind.UNREACHED, "there is no connection to the server (no route, refused, or cut)"),
+    3: (Kind.GONE, "the server answers 404 (file not found)"),
+    4: (Kind.GONE, "the server answers 404 (file not found)"),
+    5: (Kind.PASSING, "the server sends almost nothing"),
+    6: (Kind.UNREACHED, "cannot connect to the server (no route, refused, or cut)"),
     7: (Kind.PASSING, "the download was interrupted"),
-    8: (Kind.STALE, "the server cannot go on in the middle of a file, and broke off"),
-    10: (Kind.STALE, "the bytes of an earlier try are divided in another way"),
-    11: (Kind.STALE, "aria2c takes it for a second download of the same file"),
-    12: (Kind.STALE, "aria2c takes it for a second download of the same file"),
-    23: (Kind.GONE, "the server redirects in a circle"),
-    24: (Kind.GONE, "the server wants a user name and password, or refuses the ones given"),
-    28: (Kind.GONE, "aria2c does not understand one of its options, look at the rate limit"),
+    8: (Kind.STALE, "the server cannot resume downloads, and the connection was cut"),
+    10: (Kind.STALE, "the pieces of an earlier try have another size"),
+    11: (Kind.STALE, "aria2c considers it a second download of the same file"),
+    12: (Kind.STALE, "aria2c considers it a second download of the same file"),
+    23: (Kind.GONE, "the server redirects in a loop"),
+    24: (Kind.GONE, "the server requires a user name and password, or refuses those given"),
+    28: (Kind.GONE, "aria2c does not understand one of its options; check the rate limit"),
 }
 
 
 def verdict(code: int, output: str, url: str) -> DownloadFailed:
-    """What exit status ``code`` means here, from aria2's own words where the status alone says little."""
-    said = [text.strip() for text in _ERROR.findall(output) if text.strip()]
+    """Return the failure for exit status ``code``, using aria2's messages where the status is ambiguous."""
+    errors = [text.strip() for text in _ERROR.findall(output) if text.strip()]
     statuses = _STATUS.findall(output)
-    kind, text = _classify(code, statuses, said[-1] if said else "")
-    # Cut was the last connection, and others were told that there are too many.
+    kind, text = _classify(code, statuses, errors[-1] if errors else "")
+    # The last connection was cut, but others were refused as too many.
     if kind in (Kind.PASSING, Kind.UNREACHED) and {"429", "503"} & set(statuses):
         kind = Kind.BUSY
     between = "" if kind is Kind.LOCAL else proxy_in_use(url)
-    return DownloadFailed(kind, f"{text}; the proxy {between} is in between" if between else text)
+    return DownloadFailed(kind, f"{text} (through the proxy {between})" if between else text)
 
 
-def _classify(code: int, statuses: list[str], said: str) -> tuple[Kind, str]:
-    other = f"aria2c stopped with exit status {code}" + (f" ({said})" if said else "")
+def _classify(code: int, statuses: list[str], message: str) -> tuple[Kind, str]:
+    other = f"aria2c stopped with exit status {code}" + (f" ({message})" if message else "")
     if code in LOCAL_CODES:
         return Kind.LOCAL, "the disk is full" if code == DISK_FULL else other
     if code == UNAVAILABLE:
@@ -60,26 +60,27 @@ def _classify(code: int, statuses: list[str], said: str) -> tuple[Kind, str]:
     if code == 22 and statuses:
         return _classify_status(statuses[-1])
     if code == 19:
-        return Kind.GONE if _NO_SUCH_HOST.search(said) else Kind.UNREACHED, "the name of the server cannot be resolved"
+        return Kind.GONE if _NO_SUCH_HOST.search(message) else Kind.UNREACHED, "the server's host name cannot be resolved"
     if code in _MEANING:
         return _MEANING[code]
-    cause = said.rpartition("cause: ")[2]
-    if "establish connection" in said:
-        return Kind.UNREACHED, f"there is no connection to the server ({cause})"
-    if _TLS.search(said):
-        if _TLS_CUT.search(said):
-            return Kind.UNREACHED, f"there is no connection to the server ({said})"
-        return Kind.GONE, f"its certificate or TLS is not accepted ({said}); give a CA bundle in SSL_CERT_FILE where a proxy of yours signs"
-    if _CUT.search(said):
+    cause = message.rpartition("cause: ")[2]
+    if "establish connection" in message:
+        return Kind.UNREACHED, f"cannot connect to the server ({cause})"
+    if _TLS.search(message):
+        if _TLS_CUT.search(message):
+            return Kind.UNREACHED, f"cannot connect to the server ({message})"
+        fix = "if a proxy signs certificates, set SSL_CERT_FILE to its CA bundle"
+        return Kind.GONE, f"its certificate or TLS is not accepted ({message}); {fix}"
+    if _CUT.search(message):
         return Kind.PASSING, f"the connection to the server was cut ({cause})"
-    return Kind.STALE if code == 1 and _UNFIT.search(said) else Kind.PASSING, other
+    return Kind.STALE if code == 1 and _UNFIT.search(message) else Kind.PASSING, other
 
 
 def _classify_status(status: str) -> tuple[Kind, str]:
     if status == "503":
-        return Kind.BUSY, "the server is overloaded or in maintenance (503), after several tries"
+        return Kind.BUSY, "the server answers 503 (overloaded or in maintenance) after several tries"
     if status == "429":
-        return Kind.BUSY, "the server answers 429, too many requests, after several tries"
+        return Kind.BUSY, "the server answers 429 (too many requests) after several tries"
     text = f"the server answers {status}"
     if status == "416":
         return Kind.STALE, text

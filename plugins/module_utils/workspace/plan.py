@@ -112,7 +112,7 @@ def _folders(config: dict[str, Any], ctx: Context) -> list[str]:
 
 def _settings(config: dict[str, Any], ctx: Context) -> Settings:
     # From what the controller knows, not from what this run does, so that it is the same in every run.
-    used = {*config["codetr_workspace_weights"], *(part.name for part in parts_for(config["codetr_datasets_names"]))}
+    used = {*config["codetr_workspace_weights"], *(part.name for part in parts_for(ctx.local["datasets"], config["codetr_datasets_names"]))}
     if config["codetr_env_manager"] == "conda":
         used |= {miniconda.record_name(config), *config["miniconda_channels"]}
     used |= set(ctx.earlier["packages"].sources or [])
