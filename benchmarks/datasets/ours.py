@@ -1,4 +1,4 @@
-"""What the role codetr_datasets starts on a host, as a plain process: fetch, check, extract, validate, put in place."""
+"""Run the job of the role codetr_datasets as a plain process: fetch, extract, validate, put in place."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline  # noqa: E402
-from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import parts_for  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import links_for, parts_for  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import Options, run, works  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer  # noqa: E402
+from ansible_collections.codetr.provision.plugins.plugin_utils.catalog import layouts  # noqa: E402
 
 PATHS = {"coco-train2017": "zips", "coco-val2017": "zips", "coco-annotations-trainval2017": "annotations"}
 
@@ -29,7 +30,7 @@ def main() -> None:
     option = parser.parse_args()
     records = json.loads((option.archives / "records.json").read_text())
     parts = []
-    for part in parts_for(["coco", "lvis"]):
+    for part in parts_for(layouts(), ["coco", "lvis"]):
         record = records[part.name]
         parts.append({
             "name": part.name, "kind": part.kind, "path": part.path, "below": part.below, "strip": part.strip,
@@ -37,7 +38,7 @@ def main() -> None:
             "urls": [f"{option.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
         })
     root = str(option.folder / "data")
-    whole = Options(root=root, parts=parts, choice=None, links=True, keep_archives=False, decode="sample", decoders=[sys.executable],
+    whole = Options(root=root, parts=parts, choice=None, links=links_for(layouts(), ["lvis"]), keep_archives=False, decode="sample", decoders=[sys.executable],
                  transfer=Transfer(), progress=f"{root}/.codetr/progress")
     if not option.extract_only:
         run(whole)

@@ -117,14 +117,14 @@ def test_a_picture_of_unknown_size_has_no_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("document", "said"), [
     ({"images": images(5, 5), "annotations": []}, "has two images with the id 5."),
     ({"images": [*images(5), {"id": 6, "file_name": "000000000005.jpg"}], "annotations": []}, "names val2017/000000000005.jpg twice."),
-    ({"images": images(5)}, "has no lists called images and annotations."),
-    ({"annotations": [box(5)]}, "has no lists called images and annotations."),
+    ({"images": images(5)}, "has no lists named images and annotations."),
+    ({"annotations": [box(5)]}, "has no lists named images and annotations."),
     ({"images": {"5": 1}, "annotations": []}, "is not valid JSON (no list, at character 11)."),
-    ({"images": [{"file_name": "a.jpg"}], "annotations": []}, "has images that are not as in COCO or LVIS (KeyError('id'))."),
-    ({"images": images(5), "annotations": [7]}, "has annotations that are not as in COCO or LVIS"),
-    ({"images": images(5), "annotations": [{"image_id": 5, "bbox": [1, 2, 3]}]}, "has annotations that are not as in COCO or LVIS"),
-    ({"images": images(5), "annotations": [{"image_id": 5, "bbox": ["a"] * 4}]}, "has annotations that are not as in COCO or LVIS"),
-    ({"images": images(5), "annotations": [], "categories": [{"id": 1}]}, "has categories that are not as in COCO or LVIS"),
+    ({"images": [{"file_name": "a.jpg"}], "annotations": []}, "has images that are not in COCO format (KeyError('id'))."),
+    ({"images": images(5), "annotations": [7]}, "has annotations that are not in COCO format"),
+    ({"images": images(5), "annotations": [{"image_id": 5, "bbox": [1, 2, 3]}]}, "has annotations that are not in COCO format"),
+    ({"images": images(5), "annotations": [{"image_id": 5, "bbox": ["a"] * 4}]}, "has annotations that are not in COCO format"),
+    ({"images": images(5), "annotations": [], "categories": [{"id": 1}]}, "has categories that are not in COCO format"),
 ])
 def test_what_is_no_annotation_file_is_refused(tmp_path: Path, document: dict[str, Any], said: str) -> None:
     with pytest.raises(DatasetRefused) as refusal:

@@ -116,7 +116,7 @@ def test_bytes_that_are_not_as_declared(run: Run, tmp_path: Path, member: Raw, s
     ({"size": 3}, "do not agree"),
     ({"packed": 3}, "do not agree"),
     ({"method": 8}, "do not agree"),
-    ({"signature": b"PK\3\5"}, "no member's header at its place"),
+    ({"signature": b"PK\3\5"}, "its local header is missing"),
 ])
 def test_a_header_that_is_not_as_the_list_of_members_says(run: Run, tmp_path: Path, local: dict[str, object], said: str) -> None:
     assert_refused(run, tmp_path, raw_zip(GOOD, Raw("train2017/a", b"1234", local=local)), said)

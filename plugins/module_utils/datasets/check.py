@@ -79,7 +79,7 @@ def check_decoded(decoded: Decoded, root: str) -> None:
     if decoded.faults:
         first = min(decoded.faults)
         raise DatasetRefused(
-            f"{len(decoded.faults)} of {decoded.looked} checked images below {root} are damaged: "
+            f"{len(decoded.faults)} of {decoded.checked} checked images below {root} are damaged: "
             f"{first} {decoded.faults[first]}. Move its folder away and run again; it is then extracted again from the archive.",
         )
 

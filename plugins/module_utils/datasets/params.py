@@ -14,6 +14,6 @@ class Params(TypedDict):
     decode: bool
     decoders: list[str]
     choice: dict[str, Any]
-    links: bool
+    links: dict[str, str]
     progress: str
     parts: list[dict[str, Any]]

@@ -44,12 +44,12 @@ def _part(host: Host, root: str, part: dict[str, Any]) -> dict[str, Any]:
     made = (manifest or {}).get("json") or {}
     names, below = sorted({*part["required"], *made}), host.listdir(path)
     images = part["kind"] == "images"
-    looked = [found for at in ([path] if images else [f"{path}/{name}" for name in names]) for found in [host.lstat(at)] if found]
+    files = [found for at in ([path] if images else [f"{path}/{name}" for name in names]) for found in [host.lstat(at)] if found]
     return {
         "manifest": manifest,
         "present": host.lstat(path) is not None,
         "leads": host.exists(path),
-        "links": all(found["type"] == "link" for found in looked),
+        "links": all(found["type"] == "link" for found in files),
         "files": len(below) if images else 0,
         "beside": [] if images else [name for name in below if name not in made and re.fullmatch(part["names"], name)],
         "sizes": {name: found["size"] for name in names for found in [_followed(host, f"{path}/{name}")] if found is not None},
