@@ -38,8 +38,10 @@ def main() -> None:
             "urls": [f"{option.url}/{PATHS.get(part.name, 'LVIS')}/{record['file']}"], "counts": record["counts"], "stand_in": True,
         })
     root = str(option.folder / "data")
-    whole = Options(root=root, parts=parts, choice=None, links=links_for(layouts(), ["lvis"]), keep_archives=False, decode="sample", decoders=[sys.executable],
-                 transfer=Transfer(), progress=f"{root}/.codetr/progress")
+    whole = Options(
+        root=root, parts=parts, choice=None, links=links_for(layouts(), ["lvis"]), keep_archives=False, decode="sample",
+        decoders=[sys.executable], transfer=Transfer(), progress=f"{root}/.codetr/progress",
+    )
     if not option.extract_only:
         run(whole)
         return

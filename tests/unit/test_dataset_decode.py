@@ -174,7 +174,7 @@ def test_an_image_that_kills_the_decoder_is_named_and_the_others_are_done(monkey
     found = decode.decode(PYTHON, [Job(name, "") for name in names], lambda done: None, processes=2)
     assert found.checked == 10
     assert set(found.faults) == {"deadly"}
-    assert "the decoder dies of it" in found.faults["deadly"]
+    assert "the decoder crashes on it" in found.faults["deadly"]
     assert nobody_is_left()
 
 

@@ -290,7 +290,7 @@ def test_lvis_val_needs_both_links(tmp_path: Path) -> None:
     (tmp_path / "lvis_v1" / "train2017").symlink_to("../coco/gone")
     root, links = str(tmp_path), ["lvis_v1/train2017", "lvis_v1/val2017"]
     assert check.linked_folders(root, links) == {"val2017"}
-    said = rf"/d/x\.json lists images in train2017, but {root}/lvis_v1/train2017 does not lead to a folder\. Move away"
+    said = rf"/d/x\.json lists images in train2017, but {root}/lvis_v1/train2017 does not lead to a folder\. Move that path away"
     with pytest.raises(DatasetRefused, match=said):
         check.check_links(small_survey("lvis_v1_val"), "/d/x.json", check.linked_folders(root, links), f"{root}/lvis_v1")
     (tmp_path / "lvis_v1" / "train2017").unlink()

@@ -45,7 +45,7 @@ def status(number: int) -> str:
         (2, "errorCode=2 Timeout.", Kind.UNREACHED, "did not answer in time"),
         (5, "errorCode=5 Too slow Downloading speed: 2 <= 1024(B/s)", Kind.PASSING, "almost nothing"),
         (6, "", Kind.UNREACHED, "cannot connect to the server"),
-        (19, "errorCode=19 CUID#7 - Name resolution for x failed:Domain name not found", Kind.GONE, "name .* cannot be resolved"),
+        (19, "errorCode=19 CUID#7 - Name resolution for x failed:Domain name not found", Kind.GONE, "host name cannot be resolved"),
         (19, "errorCode=19 CUID#7 - Name resolution for x failed:Could not contact DNS servers", Kind.UNREACHED, "cannot be resolved"),
         (1, TLS + " `not signed by known authorities or invalid' `issuer is not known'", Kind.GONE, "set SSL_CERT_FILE to its CA bundle"),
         (1, TLS + "hostname does not match", Kind.GONE, "certificate or TLS is not accepted"),

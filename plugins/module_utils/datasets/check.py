@@ -67,7 +67,7 @@ def check_links(found: Survey, path: str, linked: Collection[str], home: str) ->
     named = {image.partition("/")[0] for image in found.image_table}
     for folder in sorted(named - set(linked)):
         what = f"{path} lists images in {folder}, but {home}/{folder} does not lead to a folder"
-        raise DatasetRefused(f"{what}. Move it away and run again; the link is then created again.")
+        raise DatasetRefused(f"{what}. Move that path away and run again; the link is then created again.")
 
 
 def check_decoded(decoded: Decoded, root: str) -> None:

@@ -11,7 +11,7 @@ class Params(TypedDict):
     root: str
     make_root: bool
     keep_archives: bool
-    decode: bool
+    decode: str
     decoders: list[str]
     choice: dict[str, Any]
     links: dict[str, str]
