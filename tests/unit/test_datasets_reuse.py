@@ -91,7 +91,7 @@ def test_a_copy_whose_annotations_name_another_image_is_refused(lab: Lab, shared
 def test_a_subset_is_made_and_never_cut_out_of_a_copy(lab: Lab, shared: Path) -> None:
     before = everything(shared)
     stage = lab.plan(existing=[str(shared)], subset=4)
-    assert stage.warnings == ["codetr_datasets_existing is not used: a subset is always made from the archives."]
+    assert stage.warnings == ["codetr_datasets_existing is not used: a subset is always extracted from the archives."]
     lab.run(stage)
     assert lab.plan().warnings == []
     assert not (lab.root / "coco" / "train2017").is_symlink()
