@@ -41,7 +41,7 @@ def simulated(lines: dict[str, str]) -> Apt:
 def test_packages_that_nothing_else_needs_go_after_one_question():
     run = simulated({"gcc": "Purg dkms [3.0]\n"})
     assert apt.removable(run, {"gcc", "dkms"}, KNOWN) == (["dkms", "gcc"], {})
-    assert run.asked == [["apt-get", "-s", "purge", "dkms", "gcc"]]
+    assert run.asked == [["apt-get", "-s", "--ignore-hold", "purge", "dkms", "gcc"]]
 
 
 @pytest.mark.parametrize(
@@ -70,21 +70,25 @@ def test_nothing_is_removed_for_unused_and_held_packages_are_no_obstacle():
     assert "--allow-change-held-packages" in apt.OPTIONS
 
 
+ASK = ["dpkg-query", "-W", "-f", "${Package}\t${Status}\n"]
+
+
 def test_configuration_that_was_there_before_is_kept():
-    run = Apt(lambda argv: (0, "", ""))
-    apt.purge(run, ["dkms", "gcc"], {"dkms"})
-    assert run.asked == [["apt-get", "remove", "dkms"], ["apt-get", "purge", "gcc"]]
+    run = dpkg_says({"dkms": "deinstall ok config-files", "gcc": "deinstall ok config-files"})
+    apt.purge(run, ["dkms", "gcc", "make"], {"dkms"})
+    # make left nothing, and apt knows no such package once its source is gone.
+    assert run.asked == [["apt-get", "remove", "dkms", "gcc", "make"], ASK, ["apt-get", "purge", "gcc"]]
 
 
 def test_a_script_that_fails_once_is_tried_again_after_dpkg_was_mended():
-    answers = iter([(100, "", "postrm exited with 1"), (0, "", ""), (0, "", "")])
+    answers = iter([(100, "", "postrm exited with 1"), (0, "", ""), (0, "gcc\tinstall ok half-installed\n", ""), (0, "", "")])
     run = Apt(lambda argv: next(answers))
-    apt.purge(run, ["gcc"], ())
-    assert run.asked == [["apt-get", "purge", "gcc"], ["dpkg", "--configure", "-a"], ["apt-get", "purge", "gcc"]]
+    apt.purge(run, ["gcc", "make"], ())
+    assert run.asked == [["apt-get", "purge", "gcc", "make"], ["dpkg", "--configure", "-a"], ASK, ["apt-get", "purge", "gcc"]]
 
 
 def test_a_script_that_fails_for_good_is_told():
-    run = Apt(lambda argv: (100, "", "E: Sub-process /usr/bin/dpkg returned an error code (1)"))
+    run = Apt(lambda argv: (100, "gcc\tinstall ok half-installed\n", "E: Sub-process /usr/bin/dpkg returned an error code (1)"))
     with pytest.raises(apt.AptFailed, match=r"apt-get could not purge the packages: E: Sub-process"):
         apt.purge(run, ["gcc"], ())
 

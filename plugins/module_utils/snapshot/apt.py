@@ -46,7 +46,8 @@ def _touched(run: Run, names: list[str], ours: Collection[str]) -> list[str]:
     """The other packages that apt would remove, or install in their place, together with these."""
     if not names:
         return []
-    out = _apt(run, ["-s", "purge", *names], "apt-get cannot tell what would be removed")
+    # apt finds no way at all to remove what a held package needs; holds of ours are released before anything is removed.
+    out = _apt(run, ["-s", "--ignore-hold", "purge", *names], "apt-get cannot tell what would be removed")
     return sorted({name.partition(":")[0] for name in re.findall(r"^(?:Remv|Purg|Inst) (\S+)", out, re.M)} - set(ours))
 
 
@@ -62,9 +63,8 @@ def mend(run: Run, ours: Collection[str]) -> None:
     Raises:
         AptFailed: some are not.
     """
-    # Unlike the status file, this counts what the journal says.
-    rows = [line.split("\t") for line in run(["dpkg-query", "-W", "-f", "${Package}\t${Status}\n"])[1].splitlines() if "\t" in line]
-    broken = {name: status for name, status in rows if status.split()[-1:] not in (["installed"], ["config-files"], ["not-installed"])}
+    done = (["installed"], ["config-files"], ["not-installed"])
+    broken = {name: status for name, status in _statuses(run).items() if status.split()[-1:] not in done}
     foreign = sorted(set(broken) - set(ours))
     if foreign:
         raise AptFailed(
@@ -85,16 +85,36 @@ def purge(run: Run, names: list[str], keep_configuration: Collection[str]) -> No
     Raises:
         AptFailed: apt could not.
     """
-    # First, since a purge also purges what it takes along.
-    for verb, each in (("remove", sorted(keep_configuration)), ("purge", [name for name in names if name not in keep_configuration])):
-        if not each:
-            continue
-        try:
-            _apt(run, [verb, *each], f"apt-get could not {verb} the packages")
-        except AptFailed:
-            # A script of one package may fail the first time only; what it left half done is finished before the second.
-            run(["dpkg", "--configure", "-a"])
-            _apt(run, [verb, *each], f"apt-get could not {verb} the packages")
+    rest = [name for name in names if name not in keep_configuration]
+    if keep_configuration:
+        # Together: apt does nothing beside a package that cannot be configured, and a purge also purges what it takes along.
+        _remove(run, "remove", names)
+        rest = _left(run, rest)
+    if rest:
+        _remove(run, "purge", rest)
+
+
+def _remove(run: Run, verb: str, names: list[str]) -> None:
+    try:
+        _apt(run, [verb, *names], f"apt-get could not {verb} the packages")
+    except AptFailed:
+        # A script of one package may fail the first time only; what it left half done is finished before the second.
+        run(["dpkg", "--configure", "-a"])
+        left = _left(run, names)
+        if left:
+            _apt(run, [verb, *left], f"apt-get could not {verb} the packages")
+
+
+def _left(run: Run, names: list[str]) -> list[str]:
+    """The packages of which dpkg still has something; apt does not know the others once their source is gone."""
+    known = _statuses(run)
+    return [name for name in names if known.get(name, "not-installed").split()[-1:] != ["not-installed"]]
+
+
+def _statuses(run: Run) -> dict[str, str]:
+    """The status of each package. Unlike the status file, this counts what dpkg's journal says."""
+    out = run(["dpkg-query", "-W", "-f", "${Package}\t${Status}\n"])[1]
+    return dict(line.split("\t", 1) for line in out.splitlines() if "\t" in line)
 
 
 def mark(run: Run, verb: str, names: Collection[str]) -> None:

@@ -52,9 +52,9 @@ def perform(plan: Restore, run: apt.Run) -> Done:
         OSError: a file could not be written or removed.
     """
     done = Done()
-    done.packages, done.needed = settle(plan, run)
     apt.mark(run, "unhold", plan.held)
     done.held = sorted(plan.held)
+    done.packages, done.needed = settle(plan, run)
     done.files = [path for path in sorted(plan.files) if _remove_file(path)]
     done.sources = [path for path, source in sorted(plan.sources.items()) if _restore_source(path, source)]
     apt.purge(run, done.packages, plan.keep_configuration & frozenset(done.packages))
