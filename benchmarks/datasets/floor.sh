@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The floor: a plain copy of the archives' bytes, and a plain write of the files that come out of them. Nothing is checked.
+# The floor: a plain copy of the archives and a plain write of the extracted files, without any check.
 # Usage: floor.sh FOLDER ARCHIVES FILES
 set -euo pipefail
 cd "$1"

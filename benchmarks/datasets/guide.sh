@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The guide's own lines for the data, with the server and LVIS's address as arguments; its words to the terminal are dropped.
+# The guide's own commands for the data, with the servers' addresses as arguments and without their output.
 # Usage: guide.sh FOLDER COCO_URL LVIS_URL
 set -euo pipefail
 cd "$1"

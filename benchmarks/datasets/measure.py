@@ -1,4 +1,4 @@
-"""Running a command and measuring it: wall and CPU seconds, peak memory of all its processes, peak use of the disk."""
+"""Run a command and measure it: wall and CPU seconds, peak memory of all its processes, peak disk use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run cost: seconds, and bytes."""
+    """The cost of one run: seconds and bytes."""
 
     wall: float
     cpu: float
@@ -25,7 +25,7 @@ class Figures:
 
 
 def _tree(root: int) -> list[int]:
-    """The process and all that descend from it."""
+    """Return the process and all its descendants."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -41,7 +41,7 @@ def _tree(root: int) -> list[int]:
 
 
 def _memory(root: int) -> int:
-    """Proportional set size in bytes: what processes share counts once."""
+    """Return the proportional set size in bytes, which counts shared memory once."""
     total = 0
     for number in _tree(root):
         try:
@@ -53,7 +53,7 @@ def _memory(root: int) -> int:
 
 
 def measure(command: list[str], folder: Path) -> Figures:
-    """Run it, its files below ``folder``; a failure is one here, too."""
+    """Run a command that writes below ``folder``; exit if it fails."""
     before, used = resource.getrusage(resource.RUSAGE_CHILDREN), shutil.disk_usage(folder).used
     begun = time.perf_counter()
     child = subprocess.Popen(command)
@@ -76,7 +76,7 @@ def measure(command: list[str], folder: Path) -> Figures:
 
 
 def fresh(folder: Path) -> Path:
-    """An empty folder in place of what was there, on a disk that has nothing left to write."""
+    """Replace the folder by an empty one and sync the disk."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.sync()

@@ -1,4 +1,4 @@
-"""The guide's own lines, ours, and the floor, in turns against the same local nginx: once limited to 20 MB/s per connection, once not."""
+"""Compare the guide's own commands, ours, and the floor, in turns against the same local nginx, with and without a limit per connection."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def serving(folder: Path, archives: Path) -> Iterator[None]:
 def _answers(server: subprocess.Popen[bytes]) -> None:
     for _ in range(100):
         if server.poll() is not None:
-            raise SystemExit("nginx did not start; its words are above")
+            raise SystemExit("nginx did not start; its messages are above")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{FREE}/zips/val2017.zip", timeout=1).close()
             return
@@ -102,7 +102,7 @@ def compare(folder: Path, archives: Path, rounds: int, port: int, title: str) ->
         sides["ours"].append(ours(folder, archives, port))
         sides["extracted"].append(ours(folder, archives, port, "--extract-only"))
         sides["floor"].append(floor(folder, archives))
-    print(f"\n{title}: medians of {rounds} rounds, memory and disk at their highest")
+    print(f"\n{title}: medians of {rounds} rounds, peak memory and disk")
     walls = {name: line(name, runs) for name, runs in sides.items()}
     print(f"the guide takes {walls['guide'] / walls['ours']:.1f} times as long as ours")
     print(
@@ -112,8 +112,8 @@ def compare(folder: Path, archives: Path, rounds: int, port: int, title: str) ->
 
 
 def grow(folder: Path, python: str) -> None:
-    """Ours on sets of small pictures, to see that the cost is linear in the number of files."""
-    print("\nOurs on pictures of 10 kB, nothing limited")
+    """Ours on sets of small images, to check that the cost is linear in the number of files."""
+    print("\nOurs on images of 10 kB, without limits")
     each = []
     for files in (2_000, 10_000, 50_000, 123_000):
         archives = made(folder, python, files, 10_000)
@@ -142,7 +142,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     archives = made(folder, sys.executable, 20_000, 110_000)
     with serving(folder, archives):
-        compare(folder, archives, option.rounds, LIMITED, "A server that gives 20 MB/s to a connection")
+        compare(folder, archives, option.rounds, LIMITED, "A server with 20 MB/s per connection")
         compare(folder, archives, option.rounds, FREE, "A server without limits")
     grow(folder, sys.executable)
 

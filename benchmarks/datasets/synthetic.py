@@ -1,4 +1,4 @@
-"""A synthetic COCO 2017 and LVIS v1: five archives of the real layout and proportions, with as many pictures and bytes as asked for."""
+"""A synthetic COCO 2017 and LVIS v1: five archives of the real layout and proportions, with a given number and size of images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-# Shares and figures of the real sets, per picture: facts of their own annotation files, not tuned to anything here.
+# Shares and figures of the real sets, per image: from their own annotation files, not tuned for this benchmark.
 VAL_SHARE = 5000 / 123_287
 LVIS_VAL_SHARE = 15_000 / 118_287
 COCO_OBJECTS, LVIS_OBJECTS = 7.3, 12.7
@@ -23,8 +23,8 @@ CAPTIONS = 5
 SEGMENT = 65_000
 
 
-def picture(source: random.Random, frame: bytes, size: int) -> bytes:
-    """A JPEG that decodes, filled up to about ``size`` bytes with application segments of random bytes, which no compression shrinks."""
+def image(source: random.Random, frame: bytes, size: int) -> bytes:
+    """A JPEG that decodes, padded to about ``size`` bytes with application segments of random bytes, which no compression shrinks."""
     filling = []
     left = max(0, size - len(frame))
     while left > 8:
@@ -72,7 +72,7 @@ def document(entries: list[dict[str, Any]], annotations: Iterator[dict[str, Any]
 
 
 def captions(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Five sentences for each picture."""
+    """Five sentences for each image."""
     for number in range(CAPTIONS * len(entries)):
         sentence = f"Sentence {number} says that a thing stands beside another thing in front of a third one."
         yield {"image_id": entries[number // CAPTIONS]["id"], "id": number + 1, "caption": sentence}
@@ -90,8 +90,8 @@ class Maker:
     def make(self) -> dict[str, dict[str, Any]]:
         """All archives; their records by name."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._pictures("coco-train2017", "train2017", self.train)
-        self._pictures("coco-val2017", "val2017", self.val)
+        self._images("coco-train2017", "train2017", self.train)
+        self._images("coco-val2017", "val2017", self.val)
         self._coco()
         cut = round(len(self.train) * (1 - LVIS_VAL_SHARE))
         train, val = images("train2017", self.train), images("val2017", self.val)
@@ -99,12 +99,12 @@ class Maker:
         self._lvis("lvis-v1-val", "lvis_v1_val", train[cut:] + val)
         return self.records
 
-    def _pictures(self, name: str, folder: str, numbers: range) -> None:
+    def _images(self, name: str, folder: str, numbers: range) -> None:
         small = frame()
         with zipfile.ZipFile(self.folder / f"{folder}.zip", "w", zipfile.ZIP_STORED) as archive:
             for number in numbers:
                 size = round(self.size * self.source.uniform(0.5, 1.5))
-                archive.writestr(zipfile.ZipInfo(f"{folder}/{number:012}.jpg"), picture(self.source, small, size))
+                archive.writestr(zipfile.ZipInfo(f"{folder}/{number:012}.jpg"), image(self.source, small, size))
         self._record(name, f"{folder}.zip", {"images": len(numbers)})
 
     def _coco(self) -> None:
@@ -143,15 +143,15 @@ def main() -> None:
     """Make a set once; ``records.json`` beside the archives says that it is whole."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--files", type=int, default=20_000, help="pictures, of both folders together")
-    parser.add_argument("--bytes", type=int, default=110_000, help="bytes of a picture on average")
+    parser.add_argument("--files", type=int, default=20_000, help="images, of both folders together")
+    parser.add_argument("--bytes", type=int, default=110_000, help="average bytes of an image")
     option = parser.parse_args()
     done = option.folder / "records.json"
     if done.exists():
         return
     records = Maker(option.folder, option.files, option.bytes).make()
     total = sum(record["size"] for record in records.values())
-    print(f"made {option.files} pictures, {total / 1e9:.2f} GB in {len(records)} archives, in {option.folder}")
+    print(f"made {option.files} images, {total / 1e9:.2f} GB in {len(records)} archives, in {option.folder}")
     draft = done.with_suffix(".new")
     draft.write_text(json.dumps(records, indent=1) + "\n")
     draft.replace(done)

@@ -149,7 +149,7 @@ def test_a_fetch_that_fails_leaves_nothing(tmp_path: Path, src: Path, there: int
         assert bool(early(option)) == bool(there)
         yield len(data) * there, "failed"
 
-    with pytest.raises(ArchiveRefused, match=r"train\.zip did not arrive, so nothing of it was extracted"):
+    with pytest.raises(ArchiveRefused, match=r"train\.zip could not be fetched, so nothing was extracted"):
         extract(option, growing=Arriving(part, script()))
     assert beside(option) == set()
 

@@ -1,7 +1,7 @@
-"""Extracting members of an archive that is still arriving.
+"""Extract members of an archive that is still arriving.
 
-Nobody has hashed these bytes yet, so they decide nothing: whatever is odd about them only ends this early work, and what it made
-counts only where the whole, hashed archive turns out to be the same file and to say the same of each member.
+These bytes are not verified yet, so anything unusual about them only ends the early extraction. Its files are used only if the
+complete, verified archive is the same file and lists the same members.
 """
 
 from __future__ import annotations
@@ -34,51 +34,51 @@ DONE, FAILED = "done", "failed"
 class Growing(Protocol):
     """An archive while it is being fetched.
 
-    Bytes that were counted once stay as they are in the same file. A fetch that begins anew makes a new file, or counts less.
+    Bytes once reported do not change in the same file. A fetch that restarts creates a new file, or reports fewer bytes.
     """
 
     @property
     def path(self) -> str:
-        """The file that grows. When the fetch is done it has been renamed."""
+        """The partial file. It is renamed when the fetch is done."""
 
     def state(self) -> tuple[int, str]:
-        """How many bytes from its start are in the file, and ``running``, ``done`` (hashed and renamed too) or ``failed``."""
+        """Return the contiguous bytes in the file, and ``running``, ``done`` (verified and renamed) or ``failed``."""
 
 
 def extract_ahead(growing: Growing, source: str, selection: Selection, folder: str, report: Callable[[int, None], None]) -> set[Entry]:
-    """Extract into ``folder`` what can be, until the archive is whole at ``source``; the members that are there then.
+    """Extract members to ``folder`` until the archive is complete at ``source``; return the extracted ones.
 
     Args:
-        report: called with the bytes extracted so far, and None: nobody knows how many it will be.
+        report: called with the bytes extracted so far, and None for the unknown total.
 
     Raises:
-        ArchiveRefused: the archive did not arrive.
-        WorkerKilled: a worker ended without an answer.
+        ArchiveRefused: the fetch failed.
+        WorkerKilled: a worker was killed.
     """
     with _Early(growing.path, source, selection, folder) as early:
         while True:
-            have, word = growing.state()
-            if word == DONE:
+            have, state = growing.state()
+            if state == DONE:
                 return early.finish()
-            if word == FAILED:
-                raise ArchiveRefused(f"{source} did not arrive, so nothing of it was extracted. Mend what its fetch says, then run again.")
-            early.go_on(have)
+            if state == FAILED:
+                raise ArchiveRefused(f"{source} could not be fetched, so nothing was extracted. Fix the error of its fetch, then run again.")
+            early.extract(have)
             report(early.bytes, None)
             if not early.full:
                 time.sleep(POLL_SECONDS)
 
 
 def empty(folder: str) -> None:
-    """Remove what is in the temporary folder."""
+    """Empty the temporary folder."""
     shutil.rmtree(folder)
     os.mkdir(folder, 0o700)
 
 
 class _Early:
-    """The early work on one file.
+    """The early extraction of one archive.
 
     Attributes:
-        bytes: of the files that are finished.
+        bytes: total size of the finished files.
     """
 
     def __init__(self, path: str, source: str, selection: Selection, folder: str) -> None:
@@ -89,10 +89,10 @@ class _Early:
         self._descriptor = -1
         self._done: set[Entry] = set()
         self._walking = True
-        # Offset of the next local header: no byte beyond it was used.
+        # Offset of the next local header; no byte beyond it has been used.
         self._at = 0
         self._declared = self._handed_out = 0
-        # The rest of the archive needs room too, and a bomb must leave some.
+        # The rest of the archive needs space, too, and a zip bomb must leave some.
         self._allowance = space.free(folder) // 2
 
     def __enter__(self) -> _Early:
@@ -106,8 +106,8 @@ class _Early:
         """Whether all workers have enough to do."""
         return self._workers is not None and self._workers.full
 
-    def go_on(self, have: int) -> None:
-        """Take what is finished (waiting a moment where there is much to do), and hand out what has arrived: ``have`` bytes are there."""
+    def extract(self, have: int) -> None:
+        """Collect finished members and queue those within the first ``have`` bytes; waits a moment where all workers are busy."""
         try:
             if self._workers is None:
                 self._open(have)
@@ -128,7 +128,7 @@ class _Early:
             self._drop()
 
     def finish(self) -> set[Entry]:
-        """The members in the folder, now that the archive is at its place; none where they cannot be believed."""
+        """Return the members in the folder once the archive is complete; none where they are not trustworthy."""
         try:
             while self._workers is not None and self._workers.busy:
                 self._take(self._workers.finished())
@@ -151,7 +151,7 @@ class _Early:
             os.close(self._descriptor)
 
     def _drop(self) -> None:
-        """Believe nothing of it, and do no more. The file is let go of, too: the fetch may have removed it to make room."""
+        """Discard the early extraction and stop it. Also closes the file, which the fetch may have removed to free space."""
         self._close()
         empty(self._folder)
         self._done.clear()
@@ -159,11 +159,11 @@ class _Early:
         self._walking = False
 
     def _is_another(self, path: str) -> bool:
-        """Whether another file lies at the path than the one that was read."""
+        """Whether the path now leads to another file than the one read."""
         try:
             return not os.path.samestat(os.fstat(self._descriptor), os.stat(path))
         except FileNotFoundError:
-            # Between two names: the next look tells.
+            # Just being renamed; the next poll decides.
             return False
 
     def _take(self, results: Iterable[tuple[list[Member], None]]) -> None:
@@ -177,7 +177,7 @@ class _Early:
         return self._handed_out <= self._allowance and more <= space.free(self._folder)
 
     def _arrived(self, have: int) -> Iterator[Member]:
-        """The next wanted members whose bytes are there. Ends the walk at whatever is not a plain member of a plain archive."""
+        """Yield the next selected members that have arrived completely. Stops at anything unusual."""
 
         def read(offset: int, length: int) -> bytes:
             return os.pread(self._descriptor, max(0, min(length, have - offset)), offset)
@@ -199,12 +199,12 @@ class _Early:
                 yield Member(local.entry, path)
 
     def _check(self, local: Local, end: int) -> str | None:
-        """Where the member goes, or None where it is not wanted; judged as the central directory will be, by what came until ``end``."""
+        """Return the path of the member, or None where it is not selected; validated like the central directory, up to ``end``."""
         entry = local.entry
         path = self._validator.path(entry.name, local.flags)
         self._declared += entry.size
         if local.flags & DATA_DESCRIPTOR or too_much(entry.size, entry.packed) or too_much(self._declared, end):
-            raise HeaderWrong("its sizes cannot be believed")
+            raise HeaderWrong("its sizes are implausible or unknown")
         if path is not None and entry.method not in (STORED, DEFLATED):
-            raise HeaderWrong("it is packed in a way that cannot be read")
+            raise HeaderWrong("its compression method is not supported")
         return path
