@@ -50,7 +50,7 @@ def test_hosts_that_have_a_subset_keep_it(
     assert {folder: [int(name[:12]) for name in names] for folder, names in chosen.items()} == {"train2017": train, "val2017": val}
 
 
-def test_an_outline_says_which_pictures_have_annotations(tmp_path: Path) -> None:
+def test_an_outline_says_which_images_have_annotations(tmp_path: Path) -> None:
     assert outlines(tmp_path, COCO)["instances_val2017"] == {image: number(image) % 3 != 0 for image in VAL}
 
 

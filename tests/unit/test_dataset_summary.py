@@ -95,7 +95,7 @@ def test_the_report_can_read_it(everything: list[Survey], root: Path) -> None:
     assert read.folders[0].source == "archive"
 
 
-def test_six_pictures_of_each_set_with_their_small_copies(everything: list[Survey], root: Path) -> None:
+def test_six_images_of_each_set_with_their_small_copies(everything: list[Survey], root: Path) -> None:
     found = summary.shown(paths(root), everything, str(root / "new" / "small"), PYTHON)
     assert [(one["set"], one["image"]) for one in found] == [
         *(("coco", f"train2017/{number}.jpg") for number in range(4)),

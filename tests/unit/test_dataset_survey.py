@@ -107,7 +107,7 @@ def test_invalid_boxes_are_counted_and_refuse_nothing(tmp_path: Path, at: tuple[
         assert surveyed(tmp_path, VAL, **document).invalid_boxes == invalid
 
 
-def test_a_picture_of_unknown_size_has_no_outside(tmp_path: Path) -> None:
+def test_an_image_of_unknown_size_has_no_outside(tmp_path: Path) -> None:
     for document in orders(images=[{"id": 5, "file_name": "5.jpg"}], annotations=[box(5, at=(0, 0, 9e9, 9e9))], categories=CATEGORIES):
         found = surveyed(tmp_path, VAL, **document)
         assert found.invalid_boxes == 0
@@ -156,12 +156,12 @@ def test_samples_are_few_whole_and_fit_to_be_shown(tmp_path: Path) -> None:
     assert [sample["image"] for sample in again] == [sample["image"] for sample in found]
 
 
-def test_where_no_picture_fits_others_are_shown(tmp_path: Path) -> None:
+def test_where_no_image_fits_others_are_shown(tmp_path: Path) -> None:
     found = surveyed(tmp_path, VAL, images=images(5, 6), annotations=[box(5)] + [box(6)] * 13, categories=CATEGORIES).samples
     assert sorted(len(sample["boxes"]) for sample in found) == [1, 13]
 
 
-def test_only_some_pictures_boxes_are_held() -> None:
+def test_only_some_images_boxes_are_held() -> None:
     candidates = samples.Candidates()
     for number in (1, 2):
         for image in range(2000):
@@ -271,7 +271,7 @@ def test_numbers_are_compared_with_the_record(tmp_path: Path) -> None:
         check.check_numbers(small_survey("lvis_v1_val"), "/d/x.json", {"images": 1})
 
 
-def test_every_picture_that_is_named_must_be_there() -> None:
+def test_every_listed_image_must_exist() -> None:
     there = {"val2017": {"a.jpg", "more.jpg"}, "train2017": {"b.jpg"}}
     check.check_images(small_survey(), "/d/x.json", there, "/d")
     with pytest.raises(DatasetRefused, match=r"/d/x\.json lists 1 images that do not exist below /d, first train2017/b\.jpg\."):

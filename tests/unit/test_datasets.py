@@ -225,7 +225,7 @@ def test_a_folder_where_a_link_belongs_is_a_problem(lab: Lab) -> None:
     ({"root": "/"}, "codetr_datasets_root is '/'"),
     ({"root": "data"}, "codetr_datasets_root is 'data'"),
 ])
-def test_bad_wishes_are_problems(lab: Lab, option: dict[str, Any], said: str) -> None:
+def test_invalid_options_are_problems(lab: Lab, option: dict[str, Any], said: str) -> None:
     assert said in lab.plan(**option).problems[0]["message"]
 
 
@@ -367,5 +367,5 @@ def test_a_lost_choice_is_made_again_and_is_the_same(lab: Lab) -> None:
     assert lab.plan().action == "keep"
 
 
-def test_nothing_wished_is_skipped(lab: Lab) -> None:
+def test_no_data_set_is_skipped(lab: Lab) -> None:
     assert lab.plan(names=[]).action == "skip"

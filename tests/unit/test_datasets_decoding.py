@@ -38,7 +38,7 @@ def test_a_sample_or_all_images_are_decoded(lab: Lab, monkeypatch: pytest.Monkey
     assert units["decode"] == "files"
 
 
-def test_what_lies_beside_the_pictures_is_not_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_beside_the_images_is_not_decoded(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
     monkeypatch.setattr(decode, "decoder", lambda candidates: "python")
     monkeypatch.setattr(decode, "decode", lambda python, wanted, told: looked.extend(job.name for job in wanted) or decode.Decoded())

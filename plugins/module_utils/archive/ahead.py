@@ -61,7 +61,7 @@ def extract_ahead(growing: Growing, source: str, selection: Selection, folder: s
             if state == DONE:
                 return early.finish()
             if state == FAILED:
-                raise ArchiveRefused(f"{source} could not be fetched, so nothing was extracted. Fix the error of its fetch, then run again.")
+                raise ArchiveRefused(f"{source} could not be fetched, so nothing was extracted. Fix the fetch error, then run again.")
             early.extract(have)
             report(early.bytes, None)
             if not early.full:
