@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--late", action="store_true", help="extract an archive only once it is complete and verified")
     option = parser.parse_args()
     if option.late:
-        pipeline.extract = _late  # type: ignore[assignment]
+        setattr(pipeline, "extract", _late)  # noqa: B010
     records = json.loads((option.archives / "records.json").read_text())
     parts = []
     for part in parts_for(layouts(), ["coco", "lvis"]):
