@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "playbooks" / "collections"))
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import pipeline  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.archive.ahead import POLL_SECONDS, Growing  # noqa: E402
-from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order  # noqa: E402
+from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order, extract  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.layout import links_for, parts_for  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.datasets.run import Options, run, works  # noqa: E402
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.aria2 import Transfer  # noqa: E402
@@ -24,14 +24,11 @@ from ansible_collections.codetr.provision.plugins.plugin_utils.catalog import la
 PATHS = {"coco-train2017": "zips", "coco-val2017": "zips", "coco-annotations-trainval2017": "annotations"}
 
 
-EXTRACT = pipeline.extract
-
-
 def _late(order: Order, growing: Growing | None = None, check: bool = False) -> dict[str, Any]:
     """Extract as the pipeline does, but not from an archive that is still arriving. The next archive is fetched meanwhile."""
     while growing is not None and growing.state()[1] == "running":
         time.sleep(POLL_SECONDS)
-    return EXTRACT(order, None, check)
+    return extract(order, None, check)
 
 
 def main() -> None:

@@ -93,9 +93,9 @@ def test_a_prefix_that_shrinks_starts_the_hash_anew(writer: Writer) -> None:
 def test_a_prefix_that_shrinks_before_it_was_hashed_is_told_all_the_same(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "BLOCKS_AT_ONCE", 1)
     writer.write(BODY, "111100")
-    writer.follower._look(threading.Event())
+    writer.follower._poll(threading.Event())
     writer.announce("110000")
-    writer.follower._look(threading.Event())
+    writer.follower._poll(threading.Event())
     assert writer.told == [0, 4 * MIB, 0, 2 * MIB]
     writer.assert_right()
 
@@ -160,8 +160,8 @@ def test_a_long_file_that_is_there_already_is_not_waited_for(writer: Writer, mon
     """Others hear of new bytes while the old ones are still being hashed."""
     monkeypatch.setattr(follow, "BLOCKS_AT_ONCE", 1)
     writer.write(BODY, "111000")
-    writer.follower._look(threading.Event())
+    writer.follower._poll(threading.Event())
     writer.announce("111110")
-    writer.follower._look(threading.Event())
+    writer.follower._poll(threading.Event())
     assert writer.told[-1] == 5 * MIB
     assert writer.follower._hashed == 2 * MIB
