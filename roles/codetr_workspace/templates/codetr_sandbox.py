@@ -35,7 +35,7 @@ from mmcv import Config  # noqa: E402
 from mmdet.utils import compat_cfg, replace_cfg_vals  # noqa: E402
 
 if Path("projects").is_dir():
-    import projects  # noqa: F401  (registers Co-DETR's own models)
+    import projects  # noqa: F401  pylint: disable=unused-import; registers Co-DETR's own models
 
 cfg = compat_cfg(replace_cfg_vals(Config.fromfile(CONFIG)))
 print("model     ", cfg.model.type)

@@ -75,7 +75,7 @@ def continued(before: Mapping[str, Any], after: Mapping[str, Any], images: int) 
     if (after["epoch"], after["iter"]) != goal:
         wrong.append(f"its checkpoint is of epoch {after['epoch']}, iteration {after['iter']}, not of epoch 2, iteration {goal[1]}")
     moved = distance(before["weights"], after["weights"])
-    if not moved < FARTHEST:
+    if not moved < FARTHEST:  # pylint: disable=unnecessary-negation; NaN must fail
         wrong.append(f"its weights are {moved:.0%} away from epoch 1's: it did not start from them")
     if moved == 0:
         wrong.append("its weights are those of epoch 1: it learned nothing")
@@ -84,7 +84,7 @@ def continued(before: Mapping[str, Any], after: Mapping[str, Any], images: int) 
     steps = [max((step for step in summary["state"] if step is not None), default=None) for summary in (before, after)]
     detail = f"weights moved by {moved:.1%}, optimizer with a state for {len(after['state'])} parameters"
     if steps[0] is not None and steps[1] is not None:
-        if not steps[0] < steps[1] <= steps[0] + images:
+        if not steps[0] < steps[1] <= steps[0] + images:  # pylint: disable=unnecessary-negation; NaN must fail
             wrong.append(f"its optimizer is at step {steps[1]:g} after step {steps[0]:g}: it did not load epoch 1's state")
         detail += f", step {steps[0]:g} to {steps[1]:g}"
     return wrong, detail

@@ -106,6 +106,6 @@ def check_evaluation(trained: Trained) -> str:
         CheckFailed: its average precision is not from 0 to 1 (COCO returns -1 when there is nothing to measure).
     """
     precision = trained.log.average_precision
-    if precision is None or not 0 <= precision <= 1:
+    if precision is None or not 0 <= precision <= 1:  # pylint: disable=unnecessary-negation; NaN must fail
         raise CheckFailed(f"the evaluation's average precision is {precision}, which is not from 0 to 1")
     return f"{len(trained.log.metrics)} metrics, bbox mAP {precision:.3f} (one epoch on a handful of images says nothing about quality)"
