@@ -97,7 +97,7 @@ def test_the_level_that_passed_is_told_on_the_page_and_the_terminal(tmp_path: Pa
     record = verify(level="speed", level_passed="train", levels=LEVELS, passed=False, checks=checks)
     report.collect(run, fetched(tmp_path, record), tmp_path / "report")
     output = spoken(written(run, tmp_path))
-    assert "Not verified level train passed of speed requested" in output
+    assert "Not verified level train passed (requested: speed)" in output
     assert "versions passed ops passed train passed speed failed" in output
     summary.show(Console(width=140), run)
     assert "one: level train passed." in capsys.readouterr().out
@@ -106,7 +106,7 @@ def test_the_level_that_passed_is_told_on_the_page_and_the_terminal(tmp_path: Pa
 def test_a_host_on_which_no_level_passed(tmp_path: Path) -> None:
     run = one_run()
     report.collect(run, fetched(tmp_path, verify(level_passed=None, passed=False)), tmp_path / "report")
-    assert "no level passed of train requested" in spoken(written(run, tmp_path))
+    assert "no level passed (requested: train)" in spoken(written(run, tmp_path))
 
 
 def test_a_level_that_passed_is_in_the_sentence(tmp_path: Path) -> None:
@@ -235,3 +235,8 @@ def test_host_names_do_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> 
 ])  # fmt: skip
 def test_sizes_are_told_in_units_that_fit(size: int, record: str) -> None:
     assert wording.size(size) == record
+
+
+def test_warnings_of_the_validation_are_on_the_page(tmp_path: Path) -> None:
+    text = written(one_run(warnings=["minicnda_prefix is no option."]), tmp_path)
+    assert "Warning minicnda_prefix is no option." in spoken(text)
