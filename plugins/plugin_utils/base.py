@@ -178,11 +178,11 @@ def listing(head: str, sentences: list[str]) -> str:
 def refusal(problems: list[dict[str, str]]) -> str:
     """The message of a run that is refused before the host is touched.
 
-    A way out that serves several problems is said once, after the last.
+    A fix for several problems is given once, after the last.
     """
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = []
     for fix in dict.fromkeys(item["fix"] for item in problems):
         group = [f"{item['stage']}: {item['message']}" for item in problems if item["fix"] == fix]
         lines += [*group[:-1], f"{group[-1]} {'For all of these: ' if len(group) > 1 else ''}{fix}"]
-    return listing(f"Nothing was changed; {count} to solve first", lines)
+    return listing(f"{count} found. Nothing was changed", lines)

@@ -335,7 +335,7 @@ def test_a_fix_that_serves_several_problems_is_said_once():
     shared = [{"stage": stage, "message": what, "fix": "Check it."} for stage, what in said.items()]
     message = refusal([*shared, {"stage": "preflight", "message": "C is small.", "fix": "Grow it."}])
     assert message.splitlines() == [
-        "Nothing was changed; 3 problems to solve first:",
+        "3 problems found. Nothing was changed:",
         "  - repo: A is silent.",
         "  - datasets: B is silent. For all of these: Check it.",
         "  - preflight: C is small. Grow it.",

@@ -155,7 +155,7 @@ def test_every_boolean_may_be_the_string_false(bench: Bench, anywhere: list[str]
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ('miniconda_accept_anaconda_terms=false miniconda_channels=["defaults"]', "under Anaconda's terms of service"),
+        ('miniconda_accept_anaconda_terms=false miniconda_channels=["defaults"]', "subject to Anaconda's terms of service"),
         ("preflight_only_warn=false provision_user=nobody-of-that-name", "There is no user nobody-of-that-name on the host."),
     ],
 )
