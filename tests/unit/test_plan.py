@@ -327,7 +327,7 @@ def test_a_commit_without_a_list_of_edits_is_refused():
 def test_another_remote_folder_is_not_taken_for_ours():
     state = bare()
     state["repo"].update(dest=directory(), empty=False)
-    assert any("no git checkout" in problem["message"] for problem in plan(state)["problems"])
+    assert any("not a git checkout" in problem["message"] for problem in plan(state)["problems"])
 
 
 def test_a_fix_that_serves_several_problems_is_said_once():

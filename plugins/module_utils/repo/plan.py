@@ -45,7 +45,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     _check_edits(stage, config, ctx)
     clone = current["dest"] is None or current["empty"]
     if not clone and not current["git"]:
-        stage.problem(f"{dest} exists and is no git checkout.", "Move it away, or set codetr_repo_dest to another path.")
+        stage.problem(f"{dest} exists and is not a git checkout.", "Move it away, or set codetr_repo_dest to another path.")
         return stage
     if not clone and current.get("error"):
         stage.problem(f"git cannot read the checkout {dest}: {current['error']}", "Repair it or move it away, then run again.")
@@ -58,7 +58,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     blocked = [path for path in wanted if not clone and not move and edit_states[path] == "foreign"]
     if own and (move or blocked):
         stage.problem(
-            f"{dest} has changes of somebody's own in {', '.join(own)}, and "
+            f"{dest} has local changes in {', '.join(own)}, and "
             + (f"commit {commit[:12]} is to be checked out." if move else "our edits have to go into the same files."),
             f"Commit or stash them (`git -C {dest} stash`), or set codetr_repo_dest to another path. Nothing was changed.",
         )
@@ -82,7 +82,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.params = dict(params)
     stage.apt = [name for name in APT if state["apt"].get(name) is None]
     if own:
-        stage.warnings.append(f"{dest} has changes of somebody's own in {', '.join(own)}; they are left alone.")
+        stage.warnings.append(f"{dest} has local changes in {', '.join(own)}; they are left alone.")
     steps = [
         step
         for step, needed in (
