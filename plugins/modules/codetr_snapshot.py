@@ -155,7 +155,7 @@ found:
   type: bool
   sample: true
 restore:
-  description: What is taken back, by kind, and under RV(restore.kept) which packages stay, with why.
+  description: What is taken back, by kind, and under C(kept) the packages that stay, each with the reason.
   returned: C(listed) and C(restored)
   type: dict
   sample: {"packages": ["dkms"], "kept": {"gcc": "needed by build-essential"}, "files": [], "sources": []}

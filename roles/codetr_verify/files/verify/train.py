@@ -61,7 +61,7 @@ def check_falling(losses: list[float]) -> tuple[tuple[float, float], str]:
     first, last = statistics.median(losses[:part]), statistics.median(losses[-part:])
     detail = f"median of the loss {first:.3f} over the first {part} iterations, {last:.3f} over the last {part}"
     fall = 1 - last / first if first else 0.0
-    if not fall >= LEAST:  # NaN is not
+    if not fall >= LEAST:  # pylint: disable=unnecessary-negation; NaN must fail
         raise CheckFailed(f"the loss does not fall: {detail}, {fall:.1%} less; at least {LEAST:.0%} is needed")
     return (first, last), f"{detail}, {fall:.0%} less"
 
