@@ -34,7 +34,7 @@ SMI_FIELDS = ("pci.bus_id,name,driver_version,memory.total,mig.mode.current,comp
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """The section ``nvidia_driver`` of the state; docs/gpu.md lists it key by key.
+    """The section ``nvidia_driver`` of the state.
 
     Args:
         ask: ``{"candidates": [package names that apt is asked for, with {kernel} and {flavour} in them], "kernels": [more releases],
