@@ -224,7 +224,7 @@ def check_combinations(config: Mapping[str, Any]) -> list[str]:
         if value and not value.startswith("/"):
             problems.append(f"{name} must be an absolute path; it is {value!r}.")
         elif name != "codetr_datasets_root" and re.search(r"\s", value or ""):
-            problems.append(f"{name} has a space in it ({value!r}); conda and many build tools break on that. Choose a path without.")
+            problems.append(f"{name} contains a space ({value!r}); conda and many build tools break on that. Choose a path without.")
     if config["provision_prefix"].rstrip("/") in ("", "/usr", "/etc", "/home", "/root", "/opt", "/var", "/tmp"):
         problems.append(
             f"provision_prefix {config['provision_prefix']!r} belongs to the system; name a folder below it, such as /opt/codetr."

@@ -142,7 +142,7 @@ def test_all_errors_at_once():
     [
         ({"codetr_stack": "cu999"}, "codetr_stack must be one of auto, cpu"),
         ({"provision_prefix": "opt/codetr"}, "must be an absolute path"),
-        ({"provision_prefix": "/opt/my codetr"}, "has a space in it"),
+        ({"provision_prefix": "/opt/my codetr"}, "contains a space"),
         ({"provision_prefix": "/"}, "belongs to the system"),
         ({"codetr_repo_commit": "main"}, "whole commit id"),
         ({"codetr_datasets_subset": -1}, "must not be negative"),

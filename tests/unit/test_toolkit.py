@@ -184,7 +184,7 @@ def test_a_compiler_that_nvcc_does_not_work_with_is_said_plainly(gcc, version, c
         ({"cuda_toolkit_default": "newest"}, "cuda_toolkit_default must be a version"),
         ({"cuda_toolkit_prefix": "opt"}, "cuda_toolkit_prefix must be an absolute path"),
         ({"cuda_toolkit_prefix": ""}, "cuda_toolkit_prefix must name the folder"),
-        ({"cuda_toolkit_tmpdir": "/my tmp"}, "cuda_toolkit_tmpdir has a space in it"),
+        ({"cuda_toolkit_tmpdir": "/my tmp"}, "cuda_toolkit_tmpdir contains a space"),
         ({"cuda_toolkit_repository": "mirror"}, "cuda_toolkit_repository must be a URL"),
         ({"cuda_toolkit_source": "conda"}, "must be one of auto, runfile, nvidia"),
     ],
