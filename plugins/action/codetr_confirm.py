@@ -34,7 +34,7 @@ class ActionModule(PlanningAction):
             "version": stage["version"],
             "stand_in": stage["stand_in"],
             "remember": {**stage["remember"], **(self._task.args.get("remember") or {})},
-            "apt": sorted({*before.get("apt", []), *stage["apt"]}),
+            "system_packages": sorted({*before.get("system_packages", []), *stage["system_packages"]}),
         }
         fresh = self.make_plan(variables, owner=plan["user"], reach=False, confirmed=receipt)["plan"]
         now = fresh["stages"][name]

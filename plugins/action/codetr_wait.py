@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
             "progress": text,
             "count": text,
             "total": {"type": "int"},
+            "then": text,
             "progress_file": text,
             "progress_folder": text,
             "gone_ok": {"type": "bool", "default": False},
@@ -95,7 +96,13 @@ class ActionModule(ActionBase):
         return bool((answer.get("stdout") or "").strip())
 
     def _print(self) -> None:
-        lines, record = self._report.update(time.monotonic(), self._items())
+        items, then = self._items(), self._task.args.get("then")
+        if then and items and all(item.complete for item in items):
+            # What was counted is done, and the job goes on with something that cannot be.
+            if self._report.label != then:
+                self._report = progress.Report(then)
+            items = []
+        lines, record = self._report.update(time.monotonic(), items)
         if os.environ.get(FORMAT_VARIABLE) == "json":
             lines = [] if record is None else ["codetr-progress " + json.dumps({"host": self._host, **record})]
         else:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-PACKAGE_MANAGERS = ("apt",)
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManager
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.managers import MANAGERS, named
 
 
 class DistributionError(Exception):
@@ -38,6 +39,11 @@ class Release:
     nvidia_repository: Mapping[str, Any] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     dkms_key: bool = True
+
+    @property
+    def manager(self) -> PackageManager:
+        """Its package manager."""
+        return named(self.package_manager)
 
     @property
     def nvidia_name(self) -> str:
@@ -96,8 +102,8 @@ def parse(data: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
             wrong = sorted(set(entry) ^ known)
             if wrong:
                 raise DistributionError(f"{where}: the keys must be {', '.join(sorted(known))}; look at {', '.join(wrong)}.")
-            if entry["package_manager"] not in PACKAGE_MANAGERS:
-                known_managers = ", ".join(PACKAGE_MANAGERS)
+            if entry["package_manager"] not in MANAGERS:
+                known_managers = ", ".join(MANAGERS)
                 raise DistributionError(f"{where}: there is no package manager {entry['package_manager']!r}; use one of {known_managers}.")
             releases.append(Release(str(distribution), str(version), **{**entry, "compilers": tuple(entry["compilers"])}))
     return Table(tuple(releases))

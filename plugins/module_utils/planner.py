@@ -78,9 +78,9 @@ def questions(config: dict[str, Any], catalog: dict[str, Any]) -> dict[str, Any]
         *(path for name in PROBED for path in asked[name].get("paths", [])),
         config["codetr_datasets_root"] or f"{prefix}/data",
     }
-    names = ctx.releases.names_of(name for module in PLANS.values() for name in module.APT)
+    names = ctx.releases.names_of(name for module in PLANS.values() for name in module.SYSTEM_PACKAGES)
     names |= {f"g++-{major}" for major in ctx.releases.compilers}
-    base = {"owner": config["provision_user"], "paths": sorted(paths), "apt": sorted(names), "receipts": f"{prefix}/receipts"}
+    base = {"owner": config["provision_user"], "paths": sorted(paths), "system_packages": sorted(names), "receipts": f"{prefix}/receipts"}
     return {"base": base, **asked}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Iterable
 
 from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release, Table
 
@@ -24,7 +24,7 @@ class Stage:
         params: everything that the role's tasks need; absolute paths, coerced values. Tasks read nothing else.
         needs: ``{"url", "why"}`` of what must answer before the host is touched.
         disk: ``{"path", "bytes"}`` of what must be free.
-        apt: Debian packages that are missing and will be installed.
+        system_packages: packages of the distribution that are missing and will be installed.
         remember: what the receipt keeps besides the above, for the next plan and for removal.
         problems: ``{"message", "fix"}``; one is enough to refuse the whole run.
         warnings: sentences that do not stop anything.
@@ -42,7 +42,7 @@ class Stage:
     params: dict[str, Any] = field(default_factory=dict)
     needs: list[dict[str, str]] = field(default_factory=list)
     disk: list[dict[str, Any]] = field(default_factory=list)
-    apt: list[str] = field(default_factory=list)
+    system_packages: list[str] = field(default_factory=list)
     remember: dict[str, Any] = field(default_factory=dict)
     problems: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -100,6 +100,10 @@ class Context:
     release: Release = field(default_factory=Release)
     releases: Table = field(default_factory=Table)
     refused: bool = False
+
+    def missing(self, state: dict[str, Any], names: Iterable[str]) -> list[str]:
+        """Those of the distribution's packages that the host lacks, by the names that its release has for them."""
+        return [name for name in map(self.release.package, names) if state["system_packages"].get(name) is None]
 
     def env_python(self) -> str:
         """Path of the env's interpreter, as the env stage plans it."""

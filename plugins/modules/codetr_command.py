@@ -91,20 +91,9 @@ tail:
   sample: ["Successfully built mmcv-full"]
 """
 
-import os
-import re
-import shlex
-import subprocess
-import tempfile
-import time
-from typing import IO
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
-
-TAIL_BYTES = 16384
-TAIL_LINES = 20
-PAUSE = 10.0
+from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed
+from ansible_collections.codetr.provision.plugins.module_utils.command import Command, failure, run
 
 
 def main() -> None:
@@ -127,60 +116,17 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    params = module.params
     if module.check_mode:
         module.exit_json(changed=True, rc=0, tail=[])
-    command = shlex.join(params["argv"])
-    until = time.monotonic() + params["retry_timeout"]
+    command = Command(**{key: value for key, value in module.params.items() if key != "explain"})
     try:
-        done = as_user(params["user"], lambda: execute(params, command), (OSError,))
-        while done["rc"] != 0 and params["retry_on"] and re.search(params["retry_on"], done["text"]) and time.monotonic() < until:
-            time.sleep(PAUSE)
-            done = as_user(params["user"], lambda: execute(params, command), (OSError,))
-    except WorkFailed as failure:
-        module.fail_json(msg=f"Could not run {command}: {failure}")
-    rc, text = done["rc"], done["text"]
-    tail = text.splitlines()[-TAIL_LINES:]
-    if rc != 0:
-        said = next((entry["say"] for entry in params["explain"] if re.search(entry["pattern"], text)), "")
-        where = f" The whole output is in {params['log']}." if params["log"] else ""
-        lines = "\n".join(tail)
-        module.fail_json(msg=f"{said} {command} ended with exit status {rc}.{where} Its last lines:\n{lines}".strip(), rc=rc, tail=tail)
-    module.exit_json(changed=True, rc=0, tail=tail)
-
-
-def execute(params: dict, command: str) -> dict:
-    """Run the command and return its exit status and the end of its output."""
-    with _open(params["log"]) as output:
-        output.write(f"$ {command}\n".encode())
-        output.flush()
-        done = subprocess.run(
-            params["argv"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=params["chdir"] or "/",
-            env={**os.environ, **{key: str(value) for key, value in params["environment"].items()}},
-            check=False,
-        )
-        output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL_BYTES))
-        return {"rc": done.returncode, "text": output.read().decode("utf-8", "replace")}
-
-
-def _open(log: str | None) -> IO[bytes]:
-    if not log:
-        return tempfile.TemporaryFile()
-    os.makedirs(os.path.dirname(log), exist_ok=True)
-    return open(log, "w+b", opener=_opened)
-
-
-def _opened(path: str, flags: int) -> int:
-    """Root may be writing into the folder of who provisions: a link there leads nowhere, and the log belongs to who has the folder."""
-    found = os.open(path, flags | os.O_NOFOLLOW, 0o644)
-    if os.geteuid() == 0:
-        folder = os.stat(os.path.dirname(path))
-        os.fchown(found, folder.st_uid, folder.st_gid)
-    return found
+        done = run(command)
+    except WorkFailed as error:
+        module.fail_json(msg=f"Could not run {command.text}: {error}")
+    if done.rc != 0:
+        explanations = [(each["pattern"], each["say"]) for each in module.params["explain"]]
+        module.fail_json(msg=failure(command, done, explanations), rc=done.rc, tail=done.tail)
+    module.exit_json(changed=True, rc=0, tail=done.tail)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import closure
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManagerFailed
 
 
 def main() -> None:
@@ -60,9 +62,11 @@ def main() -> None:
     else:
         names = sorted(name for name in release if packages.get(name, {}).get("hold"))
     if names and not module.check_mode:
-        rc, out, err = module.run_command(["apt-mark", "hold" if release is None else "unhold", *names])
-        if rc != 0:
-            module.fail_json(msg="apt-mark could not change the marks of {0}: {1}".format(", ".join(names), (err or out).strip()))
+        manager = managers.of(Host())
+        try:
+            (manager.hold if release is None else manager.unhold)(module.run_command, names)
+        except PackageManagerFailed as error:
+            module.fail_json(msg=str(error))
     module.exit_json(changed=bool(names), names=names)
 
 

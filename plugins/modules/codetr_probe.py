@@ -41,9 +41,9 @@ author: codetr-provision maintainers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
-- name: Read what apt has of two packages
+- name: Read which versions of two packages are installed
   codetr.provision.codetr_probe:
-    ask: {base: {apt: [git, aria2]}}
+    ask: {base: {system_packages: [git, aria2]}}
   register: state
 """
 
@@ -104,7 +104,7 @@ def main() -> None:
     module = AnsibleModule({"ask": {"type": "dict", "required": True}, "deep": flag, "capture": flag}, supports_check_mode=True)
     host = Recorder() if module.params["capture"] else Host()
     state = look(host, module.params["ask"], module.params["deep"])
-    more = {"capture": host.capture(module.params["ask"].get("base", {}).get("apt", []))} if isinstance(host, Recorder) else {}
+    more = {"capture": host.capture(module.params["ask"].get("base", {}).get("system_packages", []))} if isinstance(host, Recorder) else {}
     module.exit_json(changed=False, state=state, **more)
 
 

@@ -31,7 +31,7 @@ options:
       - C(noted) adds to it what is about to change.
       - C(finished) returns what the stage brought.
       - C(listed) returns what C(restored) would take back.
-      - C(restored) takes back packages, holds, marks, files, apt sources, folders of kernels and links.
+      - C(restored) takes back packages, holds, marks, files, package sources, folders of kernels and links.
     type: str
     choices: [taken, noted, finished, listed, restored]
     required: true
@@ -47,7 +47,7 @@ options:
     description: Who owns the folder. The default is whoever owns it already.
     type: str
   packages:
-    description: Names of all packages that will be installed, as apt's simulation says.
+    description: Names of all packages that will be installed, as the package manager's simulation says.
     type: list
     elements: str
     default: []
@@ -77,7 +77,7 @@ options:
     elements: str
     default: []
   sources:
-    description: New texts of apt source files that will be edited, by path.
+    description: New texts of the files of package sources that will be edited, by path.
     type: dict
     default: {}
   watch:
@@ -165,8 +165,11 @@ from typing import Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
+from ansible_collections.codetr.provision.plugins.module_utils.command import patient
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt, changes, parse, restore, statefile
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManagerFailed
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import changes, parse, restore, statefile
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import (
     Note,
     State,
@@ -188,16 +191,15 @@ class Stage:
     def __init__(self, module: AnsibleModule) -> None:
         self.module, self.params = module, module.params
         self.folder, self.name = self.params["folder"].rstrip("/"), self.params["stage"]
-        module.run_command_environ_update = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-
-    def run(self, argv: list) -> tuple:
-        """Run a command: exit status, output and error."""
-        rc, out, err = self.module.run_command(argv)
-        return rc, out, err
+        self.manager = managers.of(Host())
+        module.run_command_environ_update = dict(self.manager.environment)
+        self.run = patient(module.run_command, self.manager.locked)
 
     def taken(self) -> dict:
         """Write the state file, or go on with the one of a run that was cut short."""
-        coming = self.coming(apt.simulated(self.run, self.params["requested"]))
+        requested = self.params["requested"]
+        # Before the first lists of packages it cannot tell.
+        coming = self.coming(sorted(self.manager.simulate(self.run, requested).install) if requested else [])
         now = take({*self.params["watch"], *coming.uninstall})
         state = statefile.read_state(self.folder, self.name) or State(before=now)
         before = as_dict(state.before)
@@ -224,16 +226,16 @@ class Stage:
     def listed(self) -> dict:
         """What would be taken back."""
         found, remember, plan = self.plan()
-        going, needed = restore.settle(plan, self.run)
+        going, needed = restore.removable(plan, self.run)
         return {"changed": False, "found": found, "remember": remember, "restore": self.told(plan, going, needed)}
 
     def restored(self) -> dict:
         """Take it back."""
-        if not self.module.check_mode and apt.interrupted(Host()):
-            apt.mend(self.run, self.brought())
+        if not self.module.check_mode and self.manager.interrupted(Host()):
+            self.manager.mend(self.run, self.brought())
         found, remember, plan = self.plan()
         if self.module.check_mode:
-            going, needed = restore.settle(plan, self.run)
+            going, needed = restore.removable(plan, self.run)
             changed = bool(going or plan.held or plan.files or plan.sources or plan.auto)
             return {"changed": changed, "found": found, "remember": remember, "restore": self.told(plan, going, needed)}
         done = restore.perform(plan, self.run)
@@ -251,7 +253,7 @@ class Stage:
             watch |= state.note.files | state.note.leftovers | state.note.uninstall
         now = take(watch, self.params["links"])
         used = {path for _unused, files in statefile.others(self.folder, self.name).values() for path in files}
-        plan = changes.restorable(receipt, state, now, used, self.params["allowed"], self.params["own"])
+        plan = changes.restorable(receipt, state, now, used, [*self.params["allowed"], *self.manager.own_files], self.params["own"])
         return bool(remember or state), remember, plan
 
     def brought(self) -> set:
@@ -328,7 +330,7 @@ def main() -> None:
     stage = Stage(module)
     try:
         result = getattr(stage, module.params["state"])()
-    except (StateError, apt.AptFailed, WorkFailed) as failure:
+    except (StateError, PackageManagerFailed, WorkFailed) as failure:
         module.fail_json(msg=str(failure))
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")

@@ -59,6 +59,9 @@ options:
   total:
     description: How many lines with O(count) there will be.
     type: int
+  then:
+    description: What the job does once all is counted, instead of O(label), C(packages:\ installing Python packages).
+    type: str
   progress_file:
     description:
       - File on the host that holds JSON with C(done) and C(total), instead of O(log) and O(progress).

@@ -44,9 +44,6 @@ class PlanningAction(ActionBase):
         result = self._execute_module("codetr.provision.codetr_probe", arguments, task_vars=task_vars)
         if "state" not in result:
             raise failure.failure(self._why_no_state(result), result)
-        wrong = failure.explain_system_python(result["state"])
-        if wrong:
-            raise AnsibleActionFail(wrong)
         return dict(result)
 
     def _why_no_state(self, result: dict[str, Any]) -> str:
@@ -132,8 +129,6 @@ class PlanningAction(ActionBase):
             "environment": environment,
             "download": download_of(wanted),
             "stack": plan["stack"],
-            # A system that is not in the table got this far by preflight_only_warn, and has apt.
-            "package_manager": known["distributions"].find(state["os"]).package_manager or "apt",
             "receipt_before": state["receipts"],
             "wheel_cache": str(catalog.wheel_cache(wanted)),
             **({"state": state} if with_state else {}),

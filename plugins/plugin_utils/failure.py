@@ -47,7 +47,7 @@ def explain_python(
     """
     needed = ".".join(map(str, oldest))
     needs = f"ansible-core {core} needs Python {needed} or newer there."
-    install = f"Install Python {needed} or newer (on Debian and Ubuntu: apt-get install python3), then run again."
+    install = f"Install Python {needed} or newer (package python3 of the distribution), then run again."
     match = re.search(r"^(.+)\tPython ((\d+)\.(\d+)\S*)", printed, re.MULTILINE)
     if not match:
         return f"The host has no Python; {needs} {install}"
@@ -66,11 +66,3 @@ def explain_python(
         set_it = f"Set ansible_python_interpreter to one that does; {path} is Python {full}."
         return f"The host's Python {interpreter} does not run: {why}. {set_it}"
     return None
-
-
-def explain_system_python(state: Mapping[str, Any], core: str = CORE, oldest: tuple[int, int] = OLDEST_PYTHON) -> str | None:
-    """The same where modules run on a newer Python, but the apt module will not: its bindings belong to the distribution's own."""
-    version = state["machine"].get("system_python")
-    if not version or not state["os"]["apt"]:
-        return None
-    return explain_python("/usr/bin/python3", f"/usr/bin/python3\tPython {version}", {}, core, oldest)

@@ -156,6 +156,11 @@ class Report:
         self._lines: list[str] = []
         self._text, self._since, self._printed = "", 0.0, 0.0
 
+    @property
+    def label(self) -> str:
+        """The stage and what is being done."""
+        return self._label
+
     def update(self, now: float, items: list[Item]) -> tuple[list[str], dict[str, Any] | None]:
         """The lines that are new, and the record where anything is new; ``now`` are seconds of a steady clock."""
         lefts = {item: self._left(now, item) for item in items}

@@ -61,7 +61,7 @@ class Lab:
             "codetr_datasets_names": ["coco", "lvis"], "codetr_datasets_root": str(self.root), "codetr_datasets_subset": 0,
             "codetr_datasets_keep_archives": False, "codetr_datasets_existing": [], "codetr_datasets_decode": "sample",
         }
-        self.apt: dict[str, str | None] = {"aria2": "1", "ca-certificates": "1", "python3-pil": "1"}
+        self.system_packages: dict[str, str | None] = {"aria2": "1", "ca-certificates": "1", "python3-pil": "1"}
         # The images are no JPEGs, so nothing decodes them; tests of decoding give one.
         self.decoders: list[str] = []
 
@@ -80,7 +80,7 @@ class Lab:
         disks = {str(self.root): {"self": host.lstat(str(self.root)), "room": {"read_only": False}}}
         owner = {"name": "me", "uid": os.getuid(), "gid": os.getgid(), "group": "me", "home": "/home/me"}
         seen = probing.probe(host, datasets.ask(self.config, ctx))
-        return {"datasets": seen, "apt": self.apt, "user": {"owner": owner}, "disks": disks, "receipts": {}}
+        return {"datasets": seen, "system_packages": self.system_packages, "user": {"owner": owner}, "disks": disks, "receipts": {}}
 
     def context(self) -> Context:
         return Context(prefix="/opt/codetr", user="me", group="me", home="/home/me", stack={"name": "cpu"}, artifacts=self.records,

@@ -55,7 +55,7 @@ def bare(config: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
             "codename": "bookworm",
             "like": [],
             "name": "Debian GNU/Linux 12 (bookworm)",
-            "apt": True,
+            "package_managers": ["apt"],
             "systemd": True,
         },
         "machine": {
@@ -73,7 +73,7 @@ def bare(config: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]
             for path in asked["base"]["paths"]
         },
         "gpus": [],
-        "apt": dict.fromkeys(asked["base"]["apt"]),
+        "system_packages": dict.fromkeys(asked["base"]["system_packages"]),
         "unfinished": [],
         "receipts": {},
         "inprogress": {},
@@ -116,7 +116,7 @@ def provisioned(config: dict[str, Any] | None = None) -> dict[str, Any]:
     stack = have["stacks"]["cpu"]
     for disk in state["disks"].values():
         disk.update(self=directory(), resolves=True)
-    state["apt"] = dict.fromkeys(state["apt"], "1.0")
+    state["system_packages"] = dict.fromkeys(state["system_packages"], "1.0")
     state["miniconda"] = {
         "prefix": directory(),
         "empty": False,

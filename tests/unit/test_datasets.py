@@ -235,11 +235,11 @@ def test_a_root_that_is_a_file_is_a_problem(lab: Lab) -> None:
 
 
 def test_needs_disk_and_apt_follow_what_is_fetched(lab: Lab) -> None:
-    lab.apt["aria2"] = None
+    lab.system_packages["aria2"] = None
     for name, record in lab.records.items():
         record.update(urls=[f"https://data.example.org/{name}.zip", f"http://data.example.org/{name}.zip"], size=1000)
     stage = lab.plan()
-    assert stage.apt == ["aria2"]
+    assert stage.system_packages == ["aria2"]
     assert [need["why"] for need in stage.needs[:2]] == ["the data set coco-annotations-trainval2017"] * 2
     # Three archives of annotations at 1000 + 3500, two of images at 1000 + 1030.
     assert stage.disk == [{"path": str(lab.root), "bytes": 3 * 4500 + 2 * 2030}]

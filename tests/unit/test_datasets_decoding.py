@@ -84,7 +84,7 @@ def test_without_a_decoder_the_summary_says_that_nothing_was_decoded(lab: Lab) -
 
 
 def test_pil_is_asked_for_where_data_is_validated(lab: Lab) -> None:
-    lab.apt["python3-pil"] = None
-    assert lab.plan().apt == ["python3-pil"]
+    lab.system_packages["python3-pil"] = None
+    assert lab.plan().system_packages == ["python3-pil"]
     lab.run(lab.plan())
-    assert lab.plan().apt == []
+    assert lab.plan().system_packages == []

@@ -37,7 +37,7 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
-APT: tuple[str, ...] = ()
+SYSTEM_PACKAGES: tuple[str, ...] = ()
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:

@@ -37,11 +37,11 @@ def test_a_new_release_of_debian_is_an_entry_in_the_table() -> None:
     table["debian"]["13"] = TRIXIE
     after = planner.build(on("13"), config, {**found, "distributions": distribution.parse(table)})
     assert after["problems"] == []
-    apt = after["stages"]["packages"]["apt"]
+    apt = after["stages"]["packages"]["system_packages"]
     assert "libglib2.0-0t64" in apt
     assert "libglib2.0-0" not in apt
     # The probe is asked for the package under all its names, whatever the host turns out to be.
-    assert {"libglib2.0-0", "libglib2.0-0t64", "g++-14", "g++-7"} <= set(planner.questions(config, found)["base"]["apt"])
+    assert {"libglib2.0-0", "libglib2.0-0t64", "g++-14", "g++-7"} <= set(planner.questions(config, found)["base"]["system_packages"])
 
 
 def test_systems_that_are_not_in_the_table_are_refused_with_those_that_are() -> None:

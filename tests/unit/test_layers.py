@@ -15,7 +15,7 @@ PREFIX = "ansible_collections.codetr.provision.plugins."
 # What stands above the stages; nothing below may import it.
 TOP = ("planner",)
 # All that a plan may import of the standard library: none of it reads files, the clock or the environment, or runs anything.
-PURE = {"__future__", "collections", "dataclasses", "difflib", "hashlib", "importlib", "json", "re", "shlex", "types", "typing"}
+PURE = {"__future__", "abc", "collections", "dataclasses", "difflib", "hashlib", "importlib", "json", "re", "shlex", "types", "typing"}
 # Of modules that also do I/O, the names that do none.
 PURE_NAMES = {
     "os": {"path"},

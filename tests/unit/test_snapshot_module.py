@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt, restore, statefile
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt import dpkg
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt import removal as apt
+from ansible_collections.codetr.provision.plugins.module_utils.snapshot import statefile
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import Snapshot, StateError
 from ansible_collections.codetr.provision.plugins.modules import codetr_receipt, codetr_snapshot
 
@@ -27,14 +29,14 @@ class Bench:
         self.commands: list[list[str]] = []
         self.needed: dict[str, str] = {}
         monkeypatch.setattr(codetr_snapshot, "take", self.take)
-        monkeypatch.setattr(apt, "interrupted", lambda host: False)
-        monkeypatch.setattr(restore.dpkg, "paragraphs", lambda host: {})
-        monkeypatch.setattr(restore.dpkg, "installed", lambda host, pattern: dict.fromkeys(self.host.packages))
+        monkeypatch.setattr(dpkg, "interrupted", lambda host: False)
+        monkeypatch.setattr(dpkg, "paragraphs", lambda host: {})
+        monkeypatch.setattr(dpkg, "installed", lambda host, pattern: dict.fromkeys(self.host.packages))
 
     def take(self, watch: Any = (), links: Any = ()) -> Snapshot:
         return replace(self.host, files=self.host.files & frozenset(watch))
 
-    def run_command(self, argv: list[str]) -> tuple[int, str, str]:
+    def run_command(self, argv: list[str], **_unused: Any) -> tuple[int, str, str]:
         self.commands.append(argv)
         verb = next((word for word in argv if word in ("install", "purge")), "")
         names = argv[argv.index(verb) + 1 :] if verb else []
@@ -66,7 +68,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def test_from_the_first_run_to_removal(bench: Bench):
     assert bench.call("taken", requested=["aria2"], files=[HOLD])["changed"]
     bench.receipt(state="begun")
-    assert statefile.read_state(str(bench.folder), "nvidia_driver").note.packages == {"aria2", "libaria2-0", "python3-apt"}
+    assert statefile.read_state(str(bench.folder), "nvidia_driver").note.packages == {"aria2", "libaria2-0"}
     bench.install("libaria2-0")
     bench.install("aria2", manual=True)
     assert bench.call("noted", packages=["gcc", "dkms"], requested=["dkms"])["changed"]

@@ -198,7 +198,7 @@ def test_an_older_nvcc_gets_a_compiler_that_it_works_with(system: str, gcc: str,
     state = gpu_host(system, gpus=["T4"], driver=470)
     state["cuda_toolkit"]["gcc"] = gcc or None
     stage, _ = packages_of(state)
-    assert expected[0] in stage["apt"]
+    assert expected[0] in stage["system_packages"]
     assert stage["params"]["build"]["environment"]["CC"] == expected[1]
 
 
@@ -351,15 +351,15 @@ def test_nvcc_of_the_index_gets_a_compiler_that_it_works_with() -> None:
     state["cuda_toolkit"]["gcc"] = "16.1.0"
     stage, _ = packages_of(state)
     assert stage["params"]["build"]["environment"]["CXX"] == "/usr/bin/g++-12"
-    assert "g++-12" in stage["apt"]
+    assert "g++-12" in stage["system_packages"]
 
 
 def test_a_compiler_that_is_there_is_not_installed_again() -> None:
     state = gpu_host("ubuntu22.04", gpus=["T4"], driver=470)
     state["cuda_toolkit"]["gcc"] = "11.4.0"
-    assert "g++-10" in state["apt"]
-    state["apt"]["g++-10"] = "10.5.0"
-    assert "g++-10" not in packages_of(state)[0]["apt"]
+    assert "g++-10" in state["system_packages"]
+    state["system_packages"]["g++-10"] = "10.5.0"
+    assert "g++-10" not in packages_of(state)[0]["system_packages"]
 
 
 def test_no_lock_names_an_index() -> None:

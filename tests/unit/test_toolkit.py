@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import nvidia_repository
 from ansible_collections.codetr.provision.plugins.plugin_utils import catalog, options
 from hostfacts import GB, known, plan, wanted
 from toolkitfacts import PATH, REAL, UBUNTU20, problem, stage, state_of
@@ -25,7 +25,7 @@ def test_a_bare_host_gets_the_runfile_by_its_hash():
         "--no-man-page",
     ]
     assert run["record"]["sha256"] == "44545a7abb4b66dfc201dcad787b5e8352e5b7ddf3e3cc5b2e9177af419c25c8"
-    assert made["apt"] == ["aria2", "ca-certificates", "libxml2"]
+    assert made["system_packages"] == ["aria2", "ca-certificates", "libxml2"]
     assert made["params"]["link"] == {"path": "/usr/local/cuda", "target": None, "set": True}
     assert made["params"]["stray"] == ["/etc/ld.so.conf.d/cuda-11-4.conf"]
 
@@ -114,7 +114,7 @@ def test_the_repository_is_next_where_no_runfile_is_known():
         "Signed-By: /usr/share/keyrings/codetr-nvidia-cuda.asc",
     ]
     assert params["repository"]["fingerprint"] == "EB693B3035CD5710E231E123A4B469963BF863CC"
-    assert 'Pin: origin "developer.download.nvidia.com"' in params["repository"]["preferences"]["text"]
+    assert 'Pin: origin "developer.download.nvidia.com"' in params["repository"]["priority"]["text"]
     assert set(made["remember"]["files"]) >= set(params["repository"]["files"])
     # Where there was no link, NVIDIA's packages keep one among the alternatives.
     assert params["link"]["set"] is False
@@ -127,7 +127,7 @@ def test_a_source_that_the_host_has_already_is_used_as_it_is():
     repository = stage(changes=changes, cuda_toolkit_versions=["11.2"])["params"]["repository"]
     assert repository["write"] is False
     # The user set its priority; another one would change the source of the driver's packages.
-    assert (repository["files"], repository["preferences"]) == ([], None)
+    assert (repository["files"], repository["priority"]) == ([], None)
     other = {**changes, "nvidia_driver__sources": {"/etc/apt/sources.list.d/cuda.list": line.replace("2004", "1804")}}
     assert stage(changes=other, cuda_toolkit_versions=["11.2"])["params"]["repository"]["write"] is True
     assert [need["why"] for need in repository["needs"]] == ["NVIDIA's packages"]

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.apt.entries import names_url
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt.entries import names_url
 
 
 class Tree:

@@ -153,6 +153,15 @@ def test_logs_and_single_files_are_read(args: dict[str, Any], answers: dict[str,
     assert waiting.lines == [f"  [gpu-1] stage: the work{output}"]
 
 
+def test_what_follows_the_counted_part_has_words_of_its_own() -> None:
+    """pip installs for a minute after the last download; that is not "downloading 100/100"."""
+    counted: list[str] = ["3\n", "4\n", "4\n"]
+    answers = {**ALIVE, "grep -cF": counted}
+    waiting = Waiting([UNFINISHED] * 3 + [FINISHED], answers, log="/l", count="CC", total=4, then="stage: installing")
+    run(waiting)
+    assert waiting.lines == ["  [gpu-1] stage: the work 3/4", "  [gpu-1] stage: installing"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"done": 1}', '{"done": 1, "total": 0}', '{"done": "x", "total": 2}'])
 def test_without_figures_the_line_is_what_is_being_done(text: str) -> None:
     waiting = Waiting([UNFINISHED, FINISHED], {**ALIVE, "8192 /p": text}, progress_file="/p")

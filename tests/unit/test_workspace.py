@@ -19,10 +19,10 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_bare_host_gets_everything_and_then_keeps_it(bench: Bench) -> None:
     first = bench.apply()
     assert first.action == "install"
-    assert first.apt == ["aria2"]
+    assert first.system_packages == ["aria2"]
     assert first.needs[0]["url"].endswith("/resnet50-0676ba61.pth")
     again = bench.plan()
-    assert (again.action, again.after, again.apt, again.problems, again.warnings) == ("keep", {}, [], [], [])
+    assert (again.action, again.after, again.system_packages, again.problems, again.warnings) == ("keep", {}, [], [], [])
     assert again.params["python"] == "/opt/codetr/env/bin/python"
 
 

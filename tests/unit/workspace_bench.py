@@ -83,7 +83,7 @@ class Bench:
             for found in state[part].values():
                 if found:
                     found["uid"] = UID
-        return {"workspace": state, "user": {"owner": {"uid": UID}}, "apt": {"aria2": None}, "receipts": self.receipts}
+        return {"workspace": state, "user": {"owner": {"uid": UID}}, "system_packages": {"aria2": None}, "receipts": self.receipts}
 
     def plan(self) -> Stage:
         return workspace.plan(self.state(), self.config, self.context())

@@ -51,7 +51,7 @@ def decide(stage: Stage, probed: dict[str, Any], prefix: str, earlier: dict[str,
                     f"Set cuda_toolkit_versions to {item.minor} to use it as it is, or cuda_toolkit_prefix to another folder.",
                 )
         return Decision(item, "keep", best["path"], f"CUDA {installed} is at {best['path']}{origin}", installed)
-    # Apt completes what apt began; a runfile over it is refused by check_packaged.
+    # The package manager completes what it began; a runfile over it is refused by check_packaged.
     if at and not ours and not at["packaged"] and (at["type"] != "dir" or not at["empty"]):
         stage.problem(
             f"{path} exists, holds no readable, complete CUDA {item.minor} toolkit, and was not installed by this role.",

@@ -6,7 +6,6 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import link as toolkit_link
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import probe as toolkit_probe
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit import texts as toolkit_texts
@@ -14,18 +13,18 @@ from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit impo
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.decide import RANK, Decision, check_packaged, decide
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.params import Params, Runfile, TextFile
 from ansible_collections.codetr.provision.plugins.module_utils.cuda_toolkit.wanted import Wanted
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers, nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import records as snapshot
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 # The runfile's installer needs libxml2 and does not include it.
-APT_RUNFILE = ("aria2", "ca-certificates", "libxml2")
-APT = tuple(sorted({*APT_RUNFILE, *nvidia_repository.APT}))
+SYSTEM_PACKAGES_RUNFILE = ("aria2", "ca-certificates", "libxml2")
+SYSTEM_PACKAGES = tuple(sorted({*SYSTEM_PACKAGES_RUNFILE, *managers.REPOSITORY_NEEDS}))
 # Estimates, for records without a size: runfiles of 11.3 are 2.6 GB and grow from there. Unpacked, and then installed, CUDA 8 was 1.6 times
 # its runfile (SlackBuilds' page on it), and nothing says that later ones are much different.
 RUNFILE_BYTES = 3_600_000_000
 GROWTH = 1.6
-PACKAGES_CACHE = "/var/cache/apt/archives"
 
 
 def tmpdir_of(config: dict[str, Any], ctx: Context) -> str:
@@ -51,7 +50,7 @@ def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
         "default": toolkit_link.DEFAULT,
         "files": [toolkit_texts.PROFILE, toolkit_texts.LDCONF],
         "before": before_of(ctx),
-        "paths": [prefix_of(config), tmpdir_of(config, ctx), PACKAGES_CACHE],
+        "paths": [prefix_of(config), tmpdir_of(config, ctx), *managers.CACHES],
     }
 
 
@@ -88,8 +87,8 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     repository = nvidia_repository.params(state, config, ctx, "cuda_toolkit") if packages else None
     changes = [*(entry["path"] for entry in files), *gone, *([toolkit_link.DEFAULT] if link.change else [])]
     _name(stage, config, ctx, decisions, todo, changes, interrupted)
-    needed = {*(APT_RUNFILE if runs else ()), *(nvidia_repository.APT if packages else ())}
-    stage.apt = sorted(name for name in needed if state["apt"].get(name) is None)
+    needed = {*(SYSTEM_PACKAGES_RUNFILE if runs else ()), *(ctx.release.manager.repository_needs if packages else ())}
+    stage.system_packages = ctx.missing(state, sorted(needed))
     runfiles = [_runfile(config, ctx, one) for one in runs]
     stage.remember = _remember(probed, earlier, config, ctx, decisions, sources, link, repository)
     params: Params = {
@@ -120,7 +119,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "toolkits": {one.item.minor: {"version": one.item.version, "path": one.path, "from": sources[one.item.minor]} for one in todo},
         "default": link.target,
         "changes": changes,
-        "apt": stage.apt,
+        "system packages": stage.system_packages,
     }
     return stage
 
@@ -225,7 +224,7 @@ def _room(config: dict[str, Any], ctx: Context, runs: list[Decision], packages: 
     disk = [{"path": tmpdir_of(config, ctx), "bytes": int(max(sizes) * (1 + GROWTH))}] if sizes else []
     disk += [{"path": prefix_of(config), "bytes": int(sum(sizes) * GROWTH)}] if sizes else []
     if packages:
-        disk.append({"path": PACKAGES_CACHE, "bytes": len(packages) * RUNFILE_BYTES})
+        disk.append({"path": ctx.release.manager.cache, "bytes": len(packages) * RUNFILE_BYTES})
         disk.append({"path": prefix_of(config), "bytes": int(len(packages) * RUNFILE_BYTES * GROWTH)})
     return disk
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of
 
@@ -37,8 +38,8 @@ def toolkits(host: Host, prefix: str) -> list[dict[str, Any]]:
     """Every folder of a toolkit's name below the prefix, whole or not; a ``cuda`` that is only a link to one of them is none."""
     packaged = {
         match.group(1).replace("-", ".")
-        for name in host.listdir("/var/lib/dpkg/info")
-        for match in [re.match(r"cuda-[a-z-]+-(\d+-\d+)(?::\w+)?\.list$", name)]
+        for name in managers.of(host).names(host)
+        for match in [re.match(r"cuda-[a-z-]+-(\d+-\d+)$", name)]
         if match
     }
     found = []

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.version import minor_of, numbers
 
@@ -84,7 +84,7 @@ def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
         carried = nvidia_repository.carries(ctx.release, item.minor)
         if option == "nvidia" and carried is False:
             stage.problem(
-                f"NVIDIA's apt repository for {system} has no CUDA {item.minor}.",
+                f"NVIDIA's repository for {system} has no CUDA {item.minor}.",
                 f"Set cuda_toolkit_source=runfile (records exist for {known}).",
             )
             return ""
@@ -108,7 +108,7 @@ def source(stage: Stage, state: dict[str, Any], config: dict[str, Any], ctx: Con
 
 
 def compiler_warning(state: dict[str, Any], ctx: Context, item: Wanted) -> str:
-    """A warning where nvcc does not support the host's compiler, or the one that apt would install; else empty."""
+    """A warning where nvcc does not support the host's compiler, or the one that would be installed; else empty."""
     below = str((item.record or {}).get("gcc_below") or "")
     offered = ctx.release.compilers
     compiler = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")

@@ -20,8 +20,8 @@ from ansible_collections.codetr.provision.plugins.module_utils.datasets.params i
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 # The last one decodes images where the environment is not installed yet.
-APT = ("aria2", "ca-certificates", "python3-pil")
-DOWNLOADING, DECODING = APT[:2], APT[2]
+SYSTEM_PACKAGES = ("aria2", "ca-certificates", "python3-pil")
+DOWNLOADING, DECODING = SYSTEM_PACKAGES[:2], SYSTEM_PACKAGES[2]
 # Extracted bytes per byte of archive, measured: JPEGs are stored and fill their last block, JSON grows by 3.0 to 3.3.
 GROWTH = {IMAGES: 1.03, ANNOTATIONS: 3.5}
 SUBSET_IMAGE_BYTES = 400_000
@@ -79,7 +79,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.stand_in = any(records[part.name].get("stand_in") for part in parts)
     from_outside = [url for name in made for url in records[name]["urls"] if not url.startswith("file:")]
     required = (*(DOWNLOADING if from_outside else ()), *((DECODING,) if work else ()))
-    stage.apt = [name for name in APT if name in required and state["apt"].get(name) is None]
+    stage.system_packages = ctx.missing(state, [name for name in SYSTEM_PACKAGES if name in required])
     stage.needs = [
         {"url": url, "why": f"the data set {name}"} for name in made for url in records[name]["urls"] if not url.startswith("file:")
     ]

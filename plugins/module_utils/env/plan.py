@@ -8,7 +8,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.env.params import
 from ansible_collections.codetr.provision.plugins.module_utils.miniconda import plan as miniconda
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
-APT: tuple[str, ...] = ()
+SYSTEM_PACKAGES: tuple[str, ...] = ()
 BYTES = 400_000_000
 
 

@@ -43,7 +43,7 @@ def program() -> str:
     """
     found = shutil.which("aria2c")
     if found is None:
-        raise FetchFailure("aria2c is not installed on this host. Install the package aria2 (apt-get install aria2) and run again.")
+        raise FetchFailure("aria2c is not installed on this host. Install the package aria2, then run again.")
     return found
 
 

@@ -13,9 +13,8 @@ import re
 from typing import Any, Callable
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt.dpkg import EXTENDED, STATUS
 
-STATUS = "/var/lib/dpkg/status"
-EXTENDED = "/var/lib/apt/extended_states"
 # Of thousands of packages these decide something.
 TELLING = re.compile(
     r"(?:lib)?nvidia|libcuda|cuda|vmlinuz-|initrd|codetr|linux-(?:image|headers|modules|objects|signatures)-|xserver-xorg-video-nvidia"

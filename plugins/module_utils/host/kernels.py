@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.host.initramfs import images
 
 EFI_VARIABLE = "/sys/firmware/efi/efivars/{}"
 SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -33,7 +34,7 @@ def probe(host: Host, container: str) -> dict[str, Any]:
         "secure_boot": secure,
         "mok": _enrolled(host, key) if secure and key else None,
         "mok_key": key,
-        "initramfs": [name for name in host.listdir("/boot") if name.startswith("initrd.img-")],
+        "initramfs": images(host),
     }
 
 

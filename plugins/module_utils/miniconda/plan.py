@@ -9,7 +9,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.miniconda.params 
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
-APT = ("aria2", "bzip2", "ca-certificates")
+SYSTEM_PACKAGES = ("aria2", "bzip2", "ca-certificates")
 INSTALLED_BYTES = 700_000_000
 ANACONDA_CHANNELS = ("defaults", "main", "r", "anaconda", "pkgs/main", "pkgs/r")
 
@@ -71,7 +71,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     stage.stand_in = bool(record.get("stand_in")) and (
         stage.action in ("install", "upgrade", "repair") or bool((state["receipts"].get("miniconda") or {}).get("stand_in"))
     )
-    stage.apt = [pkg for pkg in APT if state["apt"].get(pkg) is None] if stage.todo else []
+    stage.system_packages = ctx.missing(state, SYSTEM_PACKAGES) if stage.todo else []
     params: Params = {
         "prefix": prefix,
         "conda": f"{prefix}/bin/conda",
@@ -95,7 +95,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     if config["miniconda_shell_init"]:
         stage.remember["shell_init"] = prefix
     stage.before = {"conda": current["conda"]}
-    stage.after = {"conda": stage.version.split()[-1], "prefix": prefix, "changes": todo, "apt": stage.apt}
+    stage.after = {"conda": stage.version.split()[-1], "prefix": prefix, "changes": todo, "system packages": stage.system_packages}
     return stage
 
 

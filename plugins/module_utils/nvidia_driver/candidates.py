@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import sources as apt_sources
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import messages, package_sets
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import SOURCES, Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.present import Present
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt import sources as apt_sources
 
 DEFAULT_BRANCHES = [470]
 
@@ -81,7 +81,7 @@ def _sets(facts: Facts, source: str, branch: int) -> list[dict[str, Any]]:
 
 
 def _allowed(facts: Facts, sets: list[dict[str, Any]], kernels: list[str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The sets that kernels, secure boot and apt allow, and what rules out the others, by kind."""
+    """The sets that kernels, secure boot and the package manager allow, and what rules out the others, by kind."""
     boot, known = facts.probed["kernels"], facts.probed["candidates"]
     allowed, against = [], {}
     for each in sets:

@@ -127,7 +127,7 @@ def _repair_broken(facts: Facts, driver: Present, title: str, decision: Decision
     if not facts.ours:
         return decision.refuse(
             f"Packages of {title} are not fully configured: {names}.",
-            "Run `sudo dpkg --configure -a` on the host, check its output, then run again.",
+            f"Run {facts.release.manager.to_mend()} on the host, check the output, then run again.",
         )
     reason = f"an earlier installation stopped before {names} was configured"
     return install(facts, replace(decision, action="repair", reason=reason), exact=gpu_table.branch_of(str(driver["version"])))

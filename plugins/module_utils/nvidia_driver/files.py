@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.managers import MANAGERS
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import parse
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
 
-HOLD_FILE = "/etc/apt/apt.conf.d/52codetr-provision-nvidia"
-HOLD_TEXT = """\
-// Written by codetr-provision: an unattended upgrade would leave a library that does not match the loaded module.
-Unattended-Upgrade::Package-Blacklist {
-  "nvidia-(?!container|docker)";
-  "libnvidia-(?!container)";
-  "libcuda1";
-  "cuda-drivers";
-};
-"""
 NOUVEAU_FILE = "/etc/modprobe.d/codetr-provision-nouveau.conf"
 NOUVEAU_TEXT = """\
 # Written by codetr-provision: nouveau would take the GPU before NVIDIA's driver can.
 blacklist nouveau
 options nouveau modeset=0
 """
+
+
+def hold_files() -> list[str]:
+    """The files that keep unattended upgrades from the driver, for each package manager that has one."""
+    return [found[0] for each in MANAGERS.values() for found in [each.unattended_file()] if found]
 
 
 def snapshot_of(ctx: Context) -> str:

@@ -162,4 +162,5 @@ def _fix_headers(facts: Facts) -> str:
     if newest != boot["running"] and available:
         return f"reboot the host into kernel {newest}, which is installed, and run again"
     flavour = messages.flavour_of(facts.probed, facts.system)
-    return f"install the current kernel (apt-get install linux-image-{flavour} linux-headers-{flavour}), reboot, and run again"
+    wanted = facts.release.manager.to_install([f"linux-image-{flavour}", f"linux-headers-{flavour}"])
+    return f"install the current kernel ({wanted}), reboot, and run again"

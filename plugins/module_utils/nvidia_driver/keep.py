@@ -36,7 +36,7 @@ def keep(facts: Facts, driver: Present, decision: Decision) -> Decision:
     if missing and facts.live:
         decision = decision.warn(
             f"{messages.sentence(decision.version)} has no module for kernel {missing}, which boots next, and will not work then. "
-            + messages.next_kernel(dict(driver), facts.probed, driver["missing"][-1])
+            + _next_kernel(facts, driver, driver["missing"][-1])
         )
     if facts.ours:
         decision = _configure(facts, decision)
@@ -78,7 +78,7 @@ def _complete(facts: Facts, driver: Present, decision: Decision) -> Decision:
     if found is None:
         return decision.refuse(
             f"{messages.sentence(lacks)}.",
-            f"{messages.next_kernel(dict(driver), facts.probed, driver['missing'][-1])} Or {CPU_FIX}.",
+            f"{_next_kernel(facts, driver, driver['missing'][-1])} Or {CPU_FIX}.",
         )
     if not found.sets:
         return decision.refuse(
@@ -98,10 +98,11 @@ def _configure(facts: Facts, decision: Decision) -> Decision:
     hold = tuple(sorted(set(nvidia_present.closure(probed)) - held)) if wants_hold else ()
     unhold = () if wants_hold else tuple(sorted(held_by_us & held))
     daemon = probed["persistence"]
+    unattended = filter(None, [facts.release.manager.unattended_file()])
     differs: dict[str, Any] = {
         f"packages to hold ({', '.join(hold)})": hold,
         f"packages to release ({', '.join(unhold)})": unhold,
-        files.HOLD_FILE: probed["files"].get(files.HOLD_FILE) != (files.HOLD_TEXT if wants_hold else None),
+        **{path: probed["files"].get(path) != (text if wants_hold else None) for path, text in unattended},
         "nouveau": probed["files"].get(files.NOUVEAU_FILE) is None and blacklists_nouveau(facts),
         "the persistence daemon": daemon["unit"] and daemon["enabled"] != wants_persistence(facts),
     }
@@ -135,7 +136,7 @@ def _bring_up(facts: Facts, driver: Present, decision: Decision) -> Decision:
         decision = wait_for_restart(facts, decision, messages.drift(dict(driver)))
         names = [name for name in nvidia_present.closure(probed) if not probed["packages"][name]["hold"]]
         if names and probed["unattended"] and not facts.ours:
-            decision = decision.warn(messages.unattended(names))
+            decision = decision.warn(messages.unattended(names, facts.release.manager))
     elif driver["loaded"] is not None and module and module["version"] and module["version"] != driver["loaded"]:
         decision = wait_for_restart(facts, decision, f"module {driver['loaded']} is loaded, and {module['version']} is on disk")
     elif driver["loaded"] is None and not outside:
@@ -172,3 +173,7 @@ def _load(facts: Facts, decision: Decision, module: dict[str, Any] | None, runni
 def _rejected_by_secure_boot(boot: dict[str, Any], module: dict[str, Any]) -> bool:
     trusted = re.match(DISTRIBUTION_SIGNERS, module["signed"] or "") is not None
     return bool(boot["secure_boot"]) and not trusted and boot["mok"] is not True
+
+
+def _next_kernel(facts: Facts, driver: Present, kernel: str) -> str:
+    return messages.next_kernel(driver, facts.probed["kernels"]["known"], facts.release.manager, kernel)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import table as gpu_table
 from ansible_collections.codetr.provision.plugins.module_utils.host.kernels import flavours
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManager
 
 FROM = {"distribution": "the distribution", "nvidia": "NVIDIA's repository", "runfile": "NVIDIA's installer"}
 NVIDIA = "developer.download.nvidia.com"
@@ -93,11 +94,11 @@ def drift(driver: dict[str, Any]) -> str:
     )
 
 
-def unattended(packages: list[str]) -> str:
+def unattended(packages: list[str], manager: PackageManager) -> str:
     """Unattended upgrades may change a driver that this role does not hold."""
     return (
         "Unattended upgrades may change the library under the loaded module at any time. "
-        f"Run `sudo apt-mark hold {' '.join(packages)}` to keep this driver as it is."
+        f"Run `{manager.to_hold(packages)}` to keep this driver as it is."
     )
 
 
@@ -129,14 +130,19 @@ def secure_boot(boot: dict[str, Any], release: Release) -> str:
     )
 
 
-def next_kernel(present: dict[str, Any], driver: dict[str, Any], kernel: str) -> str:
-    """How to get a module of the present driver for a kernel."""
+def next_kernel(present: Mapping[str, Any], known: Mapping[str, Any], manager: PackageManager, kernel: str) -> str:
+    """How to get a module of the present driver for a kernel.
+
+    Args:
+        known: the host's kernels by release, with ``headers``.
+    """
     if present["series"] and not present["dkms"]:
-        return f"Install it (apt-get install linux-modules-nvidia-{present['series']}-{kernel})."
-    if present["dkms"] and driver["kernels"]["known"].get(kernel, {}).get("headers"):
+        package = f"linux-modules-nvidia-{present['series']}-{kernel}"
+        return f"Install it ({manager.to_install([package])})."
+    if present["dkms"] and known.get(kernel, {}).get("headers"):
         return f"Build it (`sudo dkms autoinstall -k {kernel}`); if that fails, its output says why."
     if present["dkms"]:
-        return f"Install that kernel's headers (apt-get install linux-headers-{kernel}); DKMS then builds the module."
+        return f"Install that kernel's headers ({manager.to_install([f'linux-headers-{kernel}'])}); DKMS then builds the module."
     if present["whose"] == "runfile":
         return f"Run the same installer again for it (`sudo sh NVIDIA-Linux-x86_64-{present['version']}.run -K -k {kernel}`)."
     return "Install it the way the driver was installed."

@@ -1,4 +1,4 @@
-"""List the package sets that install a driver branch; the first that apt can install is used."""
+"""List the package sets that install a driver branch; the first that can be installed is used."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def headers(driver: dict[str, Any], kernels: list[str], fallback: str) -> list[s
 
 
 def templates(table: dict[str, Any]) -> list[str]:
-    """Every package name that the probe asks apt about, ``{kernel}`` and ``{flavour}`` still in it."""
+    """Every package name that the probe asks the package manager about, ``{kernel}`` and ``{flavour}`` still in it."""
     names = ["linux-headers-{kernel}", "linux-headers-{flavour}"]
     ubuntu = table["ubuntu"]
     for entry in table["debian"].values():
@@ -61,7 +61,7 @@ def of_distribution(
     """The sets of the host's own distribution for a branch; empty where it has none.
 
     Each is ``{"how": prebuilt|dkms, "branch", "lead", "packages", "modules", "headers", "components", "suite", "kernel_last", "pin"}``.
-    ``lead`` is the package whose version must be of the branch, ``modules`` are those of the packages that apt must know, ``changes`` says
+    ``lead`` is the package whose version must be of the branch, ``modules`` are those of the packages that must be known, ``changes`` says
     whether the set may change the present driver.
     """
     if system["id"] == "debian":
@@ -134,7 +134,7 @@ def completion(system: dict[str, Any], table: dict[str, Any], driver: dict[str, 
     branch, series = branch_of(str(present["version"])), present["series"]
     if series and not present["dkms"]:
         packages = [f"linux-modules-nvidia-{series}-{release}" for release in present["missing"]]
-        # The probe asks apt only about the series that this role installs.
+        # The probe asks only about the series that this role installs.
         return {**_set("prebuilt", branch, {"lead": ""}, packages, [], changes=False), "modules": []}
     if not present["dkms"]:
         return None

@@ -13,14 +13,14 @@ class TextFile(TypedDict):
 
 
 class SourceFile(TextFile):
-    """A file of apt sources that gets more components."""
+    """A file of sources that gets more components."""
 
     before: str
     mode: str
 
 
 class Choice(TypedDict, total=False):
-    """A package set as codetr_apt_choose takes it."""
+    """A package set as codetr_system_packages takes it."""
 
     packages: list[str]
     lead: str
@@ -34,9 +34,8 @@ class Settings(TypedDict):
 
     ours: bool
     hold_enabled: bool
-    hold_file: TextFile
+    hold_file: TextFile | None
     nouveau: TextFile | None
-    initramfs: bool
     persistence: bool
     live: bool
     restart_timeout: int

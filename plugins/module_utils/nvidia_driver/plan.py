@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import package_sets
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.decide import decide
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import gather
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.files import HOLD_FILE, NOUVEAU_FILE, snapshot_of
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.files import NOUVEAU_FILE, hold_files, snapshot_of
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.render import render
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 # For NVIDIA's repository and its runfile; a distribution's own packages need nothing.
-APT = ("aria2", *nvidia_repository.APT)
+SYSTEM_PACKAGES = ("aria2", *managers.REPOSITORY_NEEDS)
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    """What the probe asks: apt about which packages, the content of which files, and whether apt is asked without a GPU, too."""
+    """What the probe asks: about which packages, the content of which files, and whether it asks without a GPU, too."""
     return {
         "candidates": package_sets.templates(ctx.local["nvidia_driver"]["packages"]),
         "kernels": config["nvidia_driver_kernels"],
         "always": config["nvidia_driver_without_gpu"],
-        "files": [HOLD_FILE, NOUVEAU_FILE, snapshot_of(ctx)],
+        "files": [*hold_files(), NOUVEAU_FILE, snapshot_of(ctx)],
         "paths": ["/usr"],
     }
 

@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import probe as gpu_probe
-from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg, kernels
+from ansible_collections.codetr.provision.plugins.module_utils.host import kernels
 from ansible_collections.codetr.provision.plugins.module_utils.host.container import container
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 
 PACKAGES = (
     r"(?:lib)?nvidia-(?!cuda-|container|docker|settings-)[\w.+-]+|libcuda1|libcudadebugger1|libnvcuvid1|libnvoptix1|cuda-drivers(?:-[\w.-]+)?"
@@ -37,12 +38,14 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
     """The section ``nvidia_driver`` of the state.
 
     Args:
-        ask: ``{"candidates": [package names that apt is asked for, with {kernel} and {flavour} in them], "kernels": [more releases],
-            "always": ask apt also where no GPU is, "files": [our files], "deep": start nvidia-smi and ask the driver's library}``
+        ask: ``{"candidates": [package names to ask the package manager for, with {kernel} and {flavour} in them], "kernels": [more
+            releases],
+            "always": ask it also where no GPU is, "files": [our files], "deep": start nvidia-smi and ask the driver's library}``
     """
     boot = kernels.probe(host, container(host))
     loaded = _loaded(host)
-    kernel_packages, sources = dpkg.installed(host, KERNEL_PACKAGES), dpkg.sources(host)
+    manager = managers.of(host)
+    kernel_packages, sources = manager.installed(host, KERNEL_PACKAGES), manager.sources(host)
     wanted: list[str] = []
     if ask.get("always") or gpu_probe.probe(host):
         releases = [*(name for name, kernel in boot["known"].items() if kernel["image"]), *ask.get("kernels", [])]
@@ -55,7 +58,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "dkms": parse_dkms(host.run(["dkms", "status"])["out"]) if _has_dkms(host) else [],
         "packages": driver_packages(host),
         "kernel_packages": kernel_packages,
-        "candidates": dpkg.candidates(host, wanted),
+        "candidates": manager.candidates(host, wanted),
         "sources": sources,
         "source_modes": {path: f"{(host.lstat(path) or {}).get('mode', 0o644):04o}" for path in sources},
         "runfile": host.exists(RUNFILE),
@@ -72,7 +75,7 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
 
 def driver_packages(host: Host) -> dict[str, dict[str, Any]]:
     """The installed packages of any NVIDIA driver."""
-    return {name: entry for name, entry in dpkg.installed(host, PACKAGES).items() if not re.fullmatch(OTHERS, name)}
+    return {name: entry for name, entry in managers.of(host).installed(host, PACKAGES).items() if not re.fullmatch(OTHERS, name)}
 
 
 def version_in(text: str) -> str | None:

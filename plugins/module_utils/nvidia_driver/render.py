@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt import nvidia_repository
-from ansible_collections.codetr.provision.plugins.module_utils.apt import sources as apt_sources
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import files
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.candidate import Candidate
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.decision import Decision
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.facts import Facts
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.keep import blacklists_nouveau, wants_persistence
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.params import Choice, Params, Settings
+from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver.params import Choice, Params, Settings, TextFile
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import nvidia_repository
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt import sources as apt_sources
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 # Headers, compiler, driver and one compiled module, as measured on Debian 12: 387 MB of packages and 250 MB of module and build tree.
@@ -53,9 +53,8 @@ def _settings(decision: Decision, facts: Facts) -> Settings:
     return {
         "ours": facts.ours or bool(decision.chosen and not decision.completes),
         "hold_enabled": facts.config["nvidia_driver_hold"],
-        "hold_file": {"path": files.HOLD_FILE, "text": files.HOLD_TEXT},
+        "hold_file": _hold_file(facts),
         "nouveau": {"path": files.NOUVEAU_FILE, "text": files.NOUVEAU_TEXT} if blacklists_nouveau(facts) else None,
-        "initramfs": bool(facts.probed["kernels"]["initramfs"]),
         "persistence": wants_persistence(facts),
         "live": facts.live,
         "restart_timeout": facts.config["provision_reboot_timeout"],
@@ -66,6 +65,12 @@ def _settings(decision: Decision, facts: Facts) -> Settings:
         "source": "",
         "changes_driver": False,
     }
+
+
+def _hold_file(facts: Facts) -> TextFile | None:
+    """The file that keeps unattended upgrades from the driver; None where holding its packages does."""
+    found = facts.release.manager.unattended_file()
+    return {"path": found[0], "text": found[1]} if found else None
 
 
 def _completion(stage: Stage, decision: Decision, chosen: Candidate, facts: Facts) -> None:
@@ -123,11 +128,11 @@ def _installation(
 
 
 def _choices(chosen: Candidate, facts: Facts, repair: bool) -> list[Choice]:
-    """The sets as codetr_apt_choose takes them. A repair first tries to leave the installed versions as they are."""
+    """The sets as codetr_system_packages takes them. A repair first tries to leave the installed versions as they are."""
     plain = [_choice(each, facts) for each in chosen.sets]
     if not repair:
         return plain
-    installed = {name: f"{name}={entry['version']}" for name, entry in facts.probed["packages"].items()}
+    installed = {name: facts.release.manager.exact(name, entry["version"]) for name, entry in facts.probed["packages"].items()}
     same: list[Choice] = [{**each, "packages": [installed.get(name, name) for name in each["packages"]], "leave": True} for each in plain]
     return [*same, *plain]
 
@@ -146,7 +151,7 @@ def _add_components(stage: Stage, params: Params, chosen: Candidate, facts: Fact
         return
     probed, first = facts.probed, chosen.sets[0]
     edits = apt_sources.with_components(probed["sources"], facts.release.codename, first["components"])
-    # Whatever the archive is called on this host, apt knows the driver by it.
+    # Whatever the archive is called on this host, its driver can be installed.
     if edits is None and first["lead"] in probed["candidates"]:
         edits = {}
     if edits is None:
@@ -161,11 +166,11 @@ def _add_components(stage: Stage, params: Params, chosen: Candidate, facts: Fact
 
 
 def _add_repository(stage: Stage, params: Params, state: dict[str, Any], config: dict[str, Any], ctx: Context) -> None:
-    """NVIDIA's apt repository."""
+    """NVIDIA's repository."""
     repository = nvidia_repository.params(state, config, ctx, "nvidia_driver", PRIORITY, PATTERNS)
     params["repository"] = repository
     stage.needs = list(repository["needs"])
-    stage.apt = _missing(state, "aria2", *nvidia_repository.APT)
+    stage.system_packages = ctx.missing(state, ["aria2", *ctx.release.manager.repository_needs])
     stage.stand_in = bool(repository["key"].get("stand_in"))
 
 
@@ -179,13 +184,9 @@ def _add_installer(stage: Stage, params: Params, chosen: Candidate, facts: Facts
     params["unpacked"] = unpacked
     params["arguments"] = _arguments(unpacked, facts.kernels)
     stage.needs = [{"url": url, "why": "the driver's installer"} for url in record["urls"]]
-    stage.apt = _missing(state, "aria2", "ca-certificates")
+    stage.system_packages = ctx.missing(state, ["aria2", "ca-certificates"])
     stage.disk.append({"path": ctx.prefix, "bytes": record.get("size") or INSTALLER_BYTES})
     stage.stand_in = bool(record.get("stand_in"))
-
-
-def _missing(state: dict[str, Any], *packages: str) -> list[str]:
-    return [name for name in packages if state["apt"].get(name) is None]
 
 
 def _arguments(unpacked: str, kernels: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ class Source:
         prebuilt: somebody's wheel, as an artifact record, with ``dest``; empty where there is none.
         build: how it is compiled here; empty where it cannot be.
         why_not: why it cannot be compiled here, and what to do.
-        apt: Debian packages that compiling needs.
+        system_packages: packages of the distribution that compiling needs.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Source:
     prebuilt: dict[str, Any] = field(default_factory=dict)
     build: dict[str, Any] = field(default_factory=dict)
     why_not: tuple[str, str] = ("", "")
-    apt: list[str] = field(default_factory=list)
+    system_packages: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -184,7 +184,7 @@ def _host_compiler(source: Source, state: dict[str, Any], ctx: Context, home: st
     offered = ctx.release.compilers
     have = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
     if not home or not below or not have or numbers(have) < numbers(below):
-        source.apt = ["g++"]
+        source.system_packages = ["g++"]
         return ""
     fits = max((major for major in offered if (major,) < numbers(below)[:1]), default=None)
     if fits is None:
@@ -193,7 +193,7 @@ def _host_compiler(source: Source, state: dict[str, Any], ctx: Context, home: st
             f"Put a wheel and its SHA256SUMS into {source.plain_key} of the wheel cache, or compile on a host with an older system.",
         )
         return None
-    source.apt = [f"g++-{fits}"]
+    source.system_packages = [f"g++-{fits}"]
     return f"-{fits}"
 
 

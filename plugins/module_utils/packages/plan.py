@@ -13,7 +13,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.packages.probe im
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
 # OpenCV needs libGL and glib on a server; the others compile the packages that PyPI has only as sources.
-APT = ("libgl1", "libglib2.0-0", "g++", "git", "ca-certificates")
+SYSTEM_PACKAGES = ("libgl1", "libglib2.0-0", "g++", "git", "ca-certificates")
 # Measured, or for stack cu113 the wheel's size and what CUDA 11's libraries take unpacked.
 BYTES = {"cpu": 4_500_000_000, "cuda": 9_000_000_000}
 SHADOWS = ("mmdet", "mmcv", "projects")
@@ -59,7 +59,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     interrupted = state["inprogress"].get("packages") is not None
     foreign = _foreign(current, config, ctx)
     compiles = source.compiles or (source.need and source.kind == "prebuilt" and bool(source.build))
-    stage.apt = [name for name in [*map(ctx.release.package, APT), *(source.apt if compiles else [])] if state["apt"].get(name) is None]
+    stage.system_packages = ctx.missing(state, [*SYSTEM_PACKAGES, *(source.system_packages if compiles else [])])
     _check_foreign(stage, current, config, foreign)
     locked = interrupted or bool(set(differ) - {"mmcv-full", *torch["wanted"]})
     params: Params = {
@@ -107,15 +107,17 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     unknown = [each["name"] for each in used if each["sha256"] is None]
     if unknown:
         stage.warnings.append(f"No published sha256 for {', '.join(unknown)}; downloaded unverified.")
-    if not interrupted and not differ and not stage.apt and extra_done and not foreign:
+    if not interrupted and not differ and not stage.system_packages and extra_done and not foreign:
         stage.reason = f"all {len(wanted)} packages are installed"
         return stage
     stage.action = "repair" if interrupted else "install" if not same else "update"
     stage.reason = _reason(interrupted, differ, len(wanted), source)
     stage.before = {name: current["dists"].get(name) for name in differ}
-    stage.after = (
-        {name: wanted[name] for name in differ} | ({"apt": stage.apt} if stage.apt else {}) | ({"removed": foreign} if foreign else {})
-    )
+    stage.after = {name: wanted[name] for name in differ}
+    if stage.system_packages:
+        stage.after["system packages"] = stage.system_packages
+    if foreign:
+        stage.after["removed"] = foreign
     stage.disk = [{"path": ctx.prefix, "bytes": BYTES[ctx.stack["compute"]]}] if locked else []
     if differ and not config["codetr_packages_folder"]:
         urls = [(config["codetr_packages_index_url"] or ctx.pip_index, "Python packages")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
-APT = ("ca-certificates",)
+SYSTEM_PACKAGES = ("ca-certificates",)
 GIB = 1 << 30
 CLOCK_SECONDS = 300
 MEMORY_LEAST = 2 * GIB
@@ -31,20 +31,20 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     unfinished = [name for name in state["unfinished"] if not re.search(r"nvidia|^dkms$|^linux-", name)]
     if unfinished and not state["inprogress"]:
         stage.problem(
-            f"dpkg was interrupted on this host: {', '.join(unfinished[:5])} {'is' if len(unfinished) == 1 else 'are'} not configured, "
-            "and every installation would fail on that.",
-            "Run `sudo dpkg --configure -a` and `sudo apt-get -f install` on the host, then run again.",
+            f"An installation of packages was interrupted on this host: {', '.join(unfinished[:5])} "
+            f"{'is' if len(unfinished) == 1 else 'are'} not configured, and every installation would fail on that.",
+            f"Run {ctx.release.manager.to_mend()} on the host, then run again.",
         )
-    stage.apt = [name for name in APT if state["apt"].get(name) is None]
+    stage.system_packages = ctx.missing(state, SYSTEM_PACKAGES)
     made = (state["disks"][ctx.prefix]["self"] or {}).get("type") == "dir"
     folders = [path for path in folders_of(ctx.prefix) if (state["disks"].get(path) or {}).get("self") is None]
-    if made and not folders and not stage.apt:
+    if made and not folders and not stage.system_packages:
         stage.reason = f"{ctx.prefix} exists, owned by {ctx.user}"
         return stage
     stage.action = "prepare"
     stage.reason = f"make {ctx.prefix} for {ctx.user}"
     stage.before = {"prefix": ctx.prefix if made else None}
-    stage.after = {"prefix": ctx.prefix, "owner": ctx.user, "apt": stage.apt}
+    stage.after = {"prefix": ctx.prefix, "owner": ctx.user, "system packages": stage.system_packages}
     return stage
 
 
@@ -57,8 +57,11 @@ def _system(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
     system, arch = state["os"], state["machine"]["arch"]
     if not ctx.release.supported:
         stage.problem(f"{system['name'] or 'This system'} is not supported.", f"Use a host with {ctx.releases.supported}.")
-    elif not system["apt"]:
-        stage.problem(f"{system['name']} has no apt-get here.", "Install apt, or use a full image of the distribution.")
+    elif ctx.release.package_manager not in system["package_managers"]:
+        stage.problem(
+            f"{system['name']} has no {ctx.release.package_manager} on this host.",
+            f"Install {ctx.release.package_manager}, or use a full image of the distribution.",
+        )
     if arch != "x86_64":
         stage.problem(
             f"The architecture {arch} is not supported.",
@@ -85,7 +88,7 @@ def _machine(stage: Stage, state: dict[str, Any]) -> None:
     if drift is not None and abs(drift) > CLOCK_SECONDS:
         stage.problem(
             f"The host's clock is {abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} the controller's, "
-            "so that certificates and apt may be refused.",
+            "so that certificates and package lists may be refused.",
             "Set it, for example with `timedatectl set-ntp true`.",
         )
 

@@ -1,4 +1,4 @@
-"""What every stage needs to know of a host: who logs in, which system, how much room, what apt has, what earlier runs left."""
+"""What every stage needs to know of a host: who logs in, which system, how much room, what is installed, what earlier runs left."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import time
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import probe as gpu_probe
-from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
 from ansible_collections.codetr.provision.plugins.module_utils.host.container import container
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 
 # Patterns on the firmware's vendor, product and asset tag.
 CLOUDS = {
@@ -36,10 +36,11 @@ HYPERVISORS = {
 
 
 def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
-    """The sections ``user os machine disks gpus apt unfinished receipts inprogress``; unfinished are packages that dpkg left half way.
+    """The sections ``user os machine disks gpus system_packages unfinished receipts inprogress``; unfinished are packages that were
+    left half installed.
 
     Args:
-        ask: ``{"owner": name or "", "paths": [...], "apt": [...], "receipts": folder, "tools": [...]}``
+        ask: ``{"owner": name or "", "paths": [...], "system_packages": [...], "receipts": folder, "tools": [...]}``
     """
     return {
         "user": _user(host, ask.get("owner", "")),
@@ -47,8 +48,8 @@ def probe(host: Host, ask: dict[str, Any]) -> dict[str, Any]:
         "machine": _machine(host),
         "disks": {path: _disk(host, path) for path in ask.get("paths", [])},
         "gpus": gpu_probe.probe(host),
-        "apt": _apt(host, ask.get("apt", [])),
-        "unfinished": [name for name, entry in dpkg.installed(host, ".*").items() if not entry["whole"]],
+        "system_packages": _installed(host, ask.get("system_packages", [])),
+        "unfinished": [name for name, entry in managers.of(host).installed(host, ".*").items() if not entry["whole"]],
         "receipts": _receipts(host, ask.get("receipts", ""), ".json"),
         "inprogress": _receipts(host, ask.get("receipts", ""), ".inprogress"),
     }
@@ -101,7 +102,7 @@ def _os(host: Host) -> dict[str, Any]:
         "codename": fields.get("VERSION_CODENAME", ""),
         "like": fields.get("ID_LIKE", "").split(),
         "name": fields.get("PRETTY_NAME", ""),
-        "apt": host.exists("/usr/bin/apt-get"),
+        "package_managers": [name for name, each in managers.MANAGERS.items() if host.exists(each.program)],
         "systemd": host.exists("/run/systemd/system"),
     }
 
@@ -114,7 +115,6 @@ def _machine(host: Host) -> dict[str, Any]:
         "arch": host.reading("arch", lambda: os.uname().machine),
         "kernel": host.reading("kernel", lambda: os.uname().release),
         "python": host.reading("python", lambda: list(sys.version_info[:3])),
-        "system_python": _system_python(host),
         "cpus": host.reading("cpus", lambda: len(os.sched_getaffinity(0))),
         "epoch": host.reading("epoch", time.time),
         "memory": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
@@ -122,12 +122,6 @@ def _machine(host: Host) -> dict[str, Any]:
         "container": container(host),
         **_beneath(host),
     }
-
-
-def _system_python(host: Host) -> str | None:
-    """The version of the distribution's own Python, ``3.8`` say, as the name of its link says."""
-    match = re.search(r"python(3\.\d+)$", (host.lstat("/usr/bin/python3") or {}).get("target") or "")
-    return match.group(1) if match else None
 
 
 def _beneath(host: Host) -> dict[str, str]:
@@ -165,9 +159,9 @@ def _disk(host: Host, path: str) -> dict[str, Any]:
     }
 
 
-def _apt(host: Host, names: list[str]) -> dict[str, str | None]:
-    """The installed version of each named Debian package, from dpkg's own file."""
-    there = dpkg.installed(host, "|".join(map(re.escape, names)))
+def _installed(host: Host, names: list[str]) -> dict[str, str | None]:
+    """The installed version of each named package."""
+    there = managers.of(host).installed(host, "|".join(map(re.escape, names)))
     return {name: there[name]["version"] if there.get(name, {}).get("whole") else None for name in names}
 
 

@@ -8,7 +8,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.packages import p
 from ansible_collections.codetr.provision.plugins.module_utils.repo.params import Params
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context, Stage
 
-APT = ("git", "ca-certificates")
+SYSTEM_PACKAGES = ("git", "ca-certificates")
 BYTES = 400_000_000
 # The group that codetr_workspace_print_arguments adds.
 PRINT_ARGUMENTS = "print_arguments"
@@ -80,7 +80,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         "sbom": config["codetr_packages_sbom"],
     }
     stage.params = dict(params)
-    stage.apt = [name for name in APT if state["apt"].get(name) is None]
+    stage.system_packages = ctx.missing(state, SYSTEM_PACKAGES)
     if own:
         stage.warnings.append(f"{dest} has local changes in {', '.join(own)}; they are left alone.")
     steps = [
@@ -94,7 +94,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
         )
         if needed
     ]
-    if not steps and not stage.apt:
+    if not steps and not stage.system_packages:
         places = sum(edit["count"] for entry in wanted.values() for edit in entry["edits"])
         stage.reason = f"commit {commit[:12]} is checked out, with {places} places edited"
         return stage

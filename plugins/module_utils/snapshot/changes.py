@@ -12,9 +12,6 @@ from typing import Collection, Iterable, Mapping
 
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import Changes, Edit, Link, Note, Snapshot, Source, State
 
-# Ansible's own apt module installs it where it is missing.
-ANSIBLE_BRINGS = "python3-apt"
-
 
 @dataclass(frozen=True)
 class Restore:
@@ -27,7 +24,7 @@ class Restore:
         held: packages to release.
         files: to remove.
         shared: our files that another stage still uses.
-        sources: apt source files to write back; None removes the file.
+        sources: files of sources to write back; None removes the file.
         foreign_sources: those that somebody changed since, which stay.
         kernels: folders in /lib/modules to remove, ``indexes`` those to take the index from.
         uninstall: programs that take an installer's work back.
@@ -50,7 +47,7 @@ class Restore:
 
 
 def names(packages: Iterable[str]) -> frozenset[str]:
-    """Package names without the version, suite or architecture that apt-get takes with them."""
+    """Package names without the version, suite or architecture that the package manager takes with them."""
     return frozenset(re.sub(r"[=/:].*", "", name) for name in packages)
 
 
@@ -59,12 +56,12 @@ def note(state: State, now: Snapshot, coming: Note, texts: Mapping[str, str] | N
 
     Args:
         coming: what this step of the run will bring.
-        texts: apt source files that it will write, with their new text.
+        texts: files of sources that it will write, with their new text.
 
     Returns:
         The state, in which every package that this run has brought so far is noted, too: tools that it needed for itself.
     """
-    requested = names(coming.requested) | {ANSIBLE_BRINGS}
+    requested = names(coming.requested)
     fresh = replace(coming, packages=names(coming.packages) | requested | (now.packages - state.start), requested=requested)
     noted = {each: getattr(state.note, each) | getattr(fresh, each) for each in _SETS}
     return replace(state, note=Note(**noted, sources={**state.note.sources, **_edits(state.note.sources, now, texts or {})}))

@@ -9,13 +9,15 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Callable, Mapping
 
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.managers import MANAGERS
+
 SCHEMA = 1
 # Not an option of the command that it is handed to.
 PACKAGE = re.compile(r"[A-Za-z0-9][\w+.~:-]*")
 # A folder below /lib/modules: one name that leads nowhere else.
 KERNEL = re.compile(r"(?!\.+$)[\w.+~-]+")
 PATH = re.compile(r"(?!.*/\.{1,2}(?:/|$))/[^\x00-\x1f\x7f]+")
-SOURCE = re.compile(r"/etc/apt/sources\.list(?:\.d/(?!\.+$)[^/\x00-\x1f\x7f]+)?")
+SOURCE = re.compile("|".join(each.source_files for each in MANAGERS.values()))
 MODE = re.compile(r"0?[0-7]{3}")
 
 
@@ -25,7 +27,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """An apt source file."""
+    """A file that names repositories: an apt source."""
 
     text: str
     mode: str = "0644"
@@ -33,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Edit:
-    """A changed apt source file: as it was before our first change (None for no file), and each text that we wrote or meant to."""
+    """A changed file of sources: as it was before our first change (None for no file), and each text that we wrote or meant to."""
 
     before: Source | None
     after: tuple[str, ...]
@@ -57,7 +59,7 @@ class Snapshot:
         auto, held: marks of installed packages.
         kernels: folders in /lib/modules; ``indexes`` are those with a modules.dep.
         files: those that exist of the paths and patterns asked for.
-        sources: all apt source files.
+        sources: all files that name repositories.
         links: targets of the links asked for, None where there is none.
     """
 
@@ -81,7 +83,7 @@ class Note:
         held: packages that will be held.
         files: our files, which stay when the stage has ended; ``leftovers`` are gone by then.
         uninstall: programs that an installer brings and that take its work back.
-        sources: apt source files that will be edited.
+        sources: files of sources that will be edited.
     """
 
     packages: frozenset[str] = frozenset()
@@ -222,17 +224,17 @@ def _mapping(data: dict[str, Any], key: str, pattern: re.Pattern[str], value: Ca
 
 def _source(data: Any) -> Source:
     if not isinstance(data, dict) or not isinstance(data.get("text"), str):
-        raise StateError("an apt source has no text")
+        raise StateError("a file of sources has no text")
     mode = data.get("mode", "0644")
     if not isinstance(mode, str) or MODE.fullmatch(mode) is None:
-        raise StateError(f"an apt source has mode {_shown(mode)}")
+        raise StateError(f"a file of sources has mode {_shown(mode)}")
     return Source(data["text"], mode)
 
 
 def _edit(data: Any) -> Edit:
     texts = data.get("after") if isinstance(data, dict) else None
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise StateError("a change of an apt source has no texts")
+        raise StateError("a change of a file of sources has no texts")
     return Edit(None if data.get("before") is None else _source(data["before"]), tuple(texts))
 
 

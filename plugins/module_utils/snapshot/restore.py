@@ -9,9 +9,9 @@ import shutil
 from dataclasses import dataclass, field
 
 from ansible_collections.codetr.provision.plugins.module_utils.atomic import replace_text
-from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import Run
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.changes import Restore
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import Source
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.take import MODULES
@@ -35,32 +35,33 @@ class Done:
     links: list[str] = field(default_factory=list)
 
 
-def settle(plan: Restore, run: apt.Run) -> tuple[list[str], dict[str, list[str]]]:
-    """Ask apt which of the packages can go.
+def removable(plan: Restore, run: Run) -> tuple[list[str], dict[str, list[str]]]:
+    """Ask the package manager which of the packages can go.
 
     Raises:
-        AptFailed: apt cannot tell.
+        PackageManagerFailed: it cannot tell.
     """
-    return apt.removable(run, plan.packages, dpkg.paragraphs(Host()))
+    host = Host()
+    return managers.of(host).removable(run, host, plan.packages)
 
 
-def perform(plan: Restore, run: apt.Run) -> Done:
+def perform(plan: Restore, run: Run) -> Done:
     """Take back everything, packages first: what they bring and remove on their own is corrected after them.
 
     Raises:
-        AptFailed: apt could not; what was done until then stays done, and the state files tell the rest to the next run.
+        PackageManagerFailed: it could not; what was done until then stays done, and the state files tell the rest to the next run.
         OSError: a file could not be written or removed.
     """
-    done = Done()
-    apt.mark(run, "unhold", plan.held)
+    done, manager = Done(), managers.of(Host())
+    manager.unhold(run, plan.held)
     done.held = sorted(plan.held)
-    done.packages, done.needed = settle(plan, run)
+    done.packages, done.needed = removable(plan, run)
     done.files = [path for path in sorted(plan.files) if _remove_file(path)]
     done.sources = [path for path, source in sorted(plan.sources.items()) if _restore_source(path, source)]
-    apt.purge(run, done.packages, plan.keep_configuration & frozenset(done.packages))
-    there = dpkg.installed(Host(), ".*")
+    manager.purge(run, done.packages, plan.keep_configuration & frozenset(done.packages))
+    there = manager.installed(Host(), ".*")
     done.auto = sorted(name for name in plan.auto if name in there)
-    apt.mark(run, "auto", done.auto)
+    manager.mark_auto(run, done.auto)
     done.kernels = [name for name in sorted(plan.kernels | plan.indexes) if _restore_kernel(name, name in plan.kernels, there)]
     # In a container that had no kernel, packages made the folder of all of them.
     if plan.kernels and os.path.isdir(MODULES) and not os.listdir(MODULES):
@@ -77,7 +78,7 @@ def _remove_file(path: str) -> bool:
 
 
 def _restore_source(path: str, source: Source | None) -> bool:
-    """Write an apt source file back as it was, with its owner; where there was none, remove it."""
+    """Write a file of sources back as it was, with its owner; where there was none, remove it."""
     if source is None:
         return _remove_file(path)
     # Through a link, the file that it leads to was edited.

@@ -1,4 +1,4 @@
-"""Read a host into a snapshot: dpkg's and apt's own files, folders and links; nothing is run."""
+"""Read a host into a snapshot: the package manager's own files, folders and links; nothing is run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import glob
 import os
 from typing import Iterable
 
-from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import KERNEL, SOURCE, Snapshot, Source
 
 MODULES = "/lib/modules"
@@ -21,25 +21,21 @@ def take(watch: Iterable[str] = (), links: Iterable[str] = (), root: str = "/") 
         links: paths whose target counts.
     """
     host = Host(root)
-    found = dpkg.installed(host, ".*")
+    manager = managers.of(host)
+    found = manager.installed(host, ".*")
     kernels = [name for name in host.listdir(MODULES) if KERNEL.fullmatch(name)]
     seen = {path: host.lstat(path) for path in links}
     return Snapshot(
         packages=frozenset(found),
-        residual=frozenset(residual(host)),
+        residual=frozenset(manager.residual(host)),
         auto=frozenset(name for name, entry in found.items() if entry["auto"]),
         held=frozenset(name for name, entry in found.items() if entry["hold"]),
         kernels=frozenset(kernels),
         indexes=frozenset(name for name in kernels if host.exists(f"{MODULES}/{name}/modules.dep")),
         files=frozenset(path for pattern in watch for path in _matching(host, pattern)),
-        sources={path: Source(text, _mode(host, path)) for path, text in dpkg.sources(host).items() if SOURCE.fullmatch(path)},
+        sources={path: Source(text, _mode(host, path)) for path, text in manager.sources(host).items() if SOURCE.fullmatch(path)},
         links={path: entry["target"] if entry and entry["type"] == "link" else None for path, entry in seen.items()},
     )
-
-
-def residual(host: Host) -> list[str]:
-    """The packages that were removed and left their configuration."""
-    return [name for name, fields in dpkg.paragraphs(host).items() if fields.get("Status", "").endswith("config-files")]
 
 
 def _matching(host: Host, pattern: str) -> list[str]:

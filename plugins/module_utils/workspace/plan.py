@@ -21,7 +21,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.workspace.checkou
 )
 from ansible_collections.codetr.provision.plugins.module_utils.workspace.texts import ENTRY_NAME, Settings, environment_file, unquotable
 
-APT = ("aria2",)
+SYSTEM_PACKAGES = ("aria2",)
 
 
 def ask(config: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def plan(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Stage:
     _plan_weights(stage, current, config, ctx, settings)
     plan_vscode(stage, current, config, settings, ctx)
     plan_exclude(stage, current, config, settings)
-    stage.apt = [name for name in APT if stage.params["weights"] and state["apt"].get(name) is None]
+    stage.system_packages = ctx.missing(state, SYSTEM_PACKAGES) if stage.params["weights"] else []
     changes = list(stage.after)
     if not changes:
         stage.reason = f"everything is in place for {settings.config_name}"

@@ -9,6 +9,9 @@ from ansible_collections.codetr.provision.plugins.module_utils.host.host import 
 
 STATUS = "/var/lib/dpkg/status"
 EXTENDED = "/var/lib/apt/extended_states"
+LISTS = "/var/lib/dpkg/info"
+# Numbered files are changes that dpkg has not merged into its status file.
+JOURNAL = "/var/lib/dpkg/updates"
 LIMIT = 64 << 20
 # Who maintains a package tells where it comes from, also after its source was taken away.
 ORIGINS = (("nvidia", r"@nvidia\.com|cudatools"), ("distribution", r"@(?:[\w-]+\.)*(?:debian|ubuntu)\.|canonical\.com"))
@@ -57,6 +60,22 @@ def _auto(text: str) -> set[str]:
 def origin(maintainer: str) -> str:
     """Where a package comes from, by its maintainer."""
     return next((name for name, pattern in ORIGINS if re.search(pattern, maintainer, re.I)), "other")
+
+
+def listed(host: Host) -> list[str]:
+    """The names of packages with a list of their files."""
+    return [name.rpartition(".")[0].partition(":")[0] for name in host.listdir(LISTS) if name.endswith(".list")]
+
+
+def residual(host: Host) -> list[str]:
+    """The packages that were removed and left their configuration."""
+    return [name for name, fields in paragraphs(host).items() if fields.get("Status", "").endswith("config-files")]
+
+
+def interrupted(host: Host) -> bool:
+    """Whether dpkg was killed at work, so that apt refuses to do anything."""
+    torn = any(" reinstreq " in fields.get("Status", "") for fields in paragraphs(host).values())
+    return torn or any(name.isdigit() for name in host.listdir(JOURNAL))
 
 
 def candidates(host: Host, names: list[str]) -> dict[str, list[str]]:

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import re
-import time
-from typing import Callable, Collection, Dict, List, Tuple
+from typing import Collection, Dict
 
-from ansible_collections.codetr.provision.plugins.module_utils.host import dpkg
-from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManagerFailed, Run
 
-LOCK_SECONDS = 600
-# Numbered files are changes that dpkg has not merged into its status file.
-JOURNAL = "/var/lib/dpkg/updates"
 # Somebody may have switched on that apt removes what it takes for unused; a purge here removes what it names.
 OPTIONS = ["-y", "-o", "DPkg::Lock::Timeout=600", "-o", "APT::Get::AutomaticRemove=false", "--allow-change-held-packages"]
-# rc, standard output and error of a command in plain English.
-Run = Callable[[List[str]], Tuple[int, str, str]]
 Fields = Dict[str, Dict[str, str]]
-
-
-class AptFailed(Exception):
-    """apt or dpkg did not do it; the text is a sentence."""
 
 
 def removable(run: Run, wanted: Collection[str], known: Fields) -> tuple[list[str], dict[str, list[str]]]:
     """Divide packages into those that can go without touching any other, and those that cannot, with the packages that need them.
 
     Raises:
-        AptFailed: a package that no system is without is among them, or apt cannot tell.
+        PackageManagerFailed: a package that no system is without is among them, or apt cannot tell.
     """
     names = sorted(wanted)
     essential = [name for name in names if "yes" in (known.get(name, {}).get("Essential"), known.get(name, {}).get("Protected"))]
     if essential:
-        raise AptFailed(
+        raise PackageManagerFailed(
             f"By the state files, the stage brought packages that no system is without ({', '.join(essential[:5])}). That cannot be, and "
             "no package was removed. Remove the stage's packages by hand, and then its receipt."
         )
@@ -51,23 +40,17 @@ def _touched(run: Run, names: list[str], ours: Collection[str]) -> list[str]:
     return sorted({name.partition(":")[0] for name in re.findall(r"^(?:Remv|Purg|Inst) (\S+)", out, re.M)} - set(ours))
 
 
-def interrupted(host: Host) -> bool:
-    """Whether dpkg was killed at work, so that apt refuses to do anything."""
-    torn = any(" reinstreq " in fields.get("Status", "") for fields in dpkg.paragraphs(host).values())
-    return torn or any(name.isdigit() for name in host.listdir(JOURNAL))
-
-
 def mend(run: Run, ours: Collection[str]) -> None:
     """Bring dpkg to where apt can work again after it was killed, if all half-done packages are ours.
 
     Raises:
-        AptFailed: some are not.
+        PackageManagerFailed: some are not.
     """
     done = (["installed"], ["config-files"], ["not-installed"])
     broken = {name: status for name, status in _statuses(run).items() if status.split()[-1:] not in done}
     foreign = sorted(set(broken) - set(ours))
     if foreign:
-        raise AptFailed(
+        raise PackageManagerFailed(
             f"dpkg was interrupted, and packages that are not of this stage are half done: {', '.join(foreign[:5])}. "
             "Run `sudo dpkg --configure -a` and `sudo apt-get -f install` on the host, then run again."
         )
@@ -83,7 +66,7 @@ def purge(run: Run, names: list[str], keep_configuration: Collection[str]) -> No
     """Remove packages, with their configuration but for those whose configuration was there before.
 
     Raises:
-        AptFailed: apt could not.
+        PackageManagerFailed: apt could not.
     """
     rest = [name for name in names if name not in keep_configuration]
     if keep_configuration:
@@ -97,7 +80,7 @@ def purge(run: Run, names: list[str], keep_configuration: Collection[str]) -> No
 def _remove(run: Run, verb: str, names: list[str]) -> None:
     try:
         _apt(run, [verb, *names], f"apt-get could not {verb} the packages")
-    except AptFailed:
+    except PackageManagerFailed:
         # A script of one package may fail the first time only; what it left half done is finished before the second.
         run(["dpkg", "--configure", "-a"])
         left = _left(run, names)
@@ -121,27 +104,17 @@ def mark(run: Run, verb: str, names: Collection[str]) -> None:
     """Change marks: ``auto``, ``hold`` or ``unhold``.
 
     Raises:
-        AptFailed: apt-mark could not.
+        PackageManagerFailed: apt-mark could not.
     """
     if names:
         rc, out, err = run(["apt-mark", verb, *sorted(names)])
         if rc != 0:
-            raise AptFailed(f"apt-mark {verb} could not change the marks of {', '.join(sorted(names))}: {(err or out).strip()[-800:]}")
-
-
-def simulated(run: Run, names: list[str]) -> list[str]:
-    """The packages that apt would install for these; empty where it cannot tell, as before its first lists."""
-    rc, out, _unused = run(["apt-get", "-s", "--no-install-recommends", *OPTIONS, "install", *names]) if names else (0, "", "")
-    return sorted({name.partition(":")[0] for name in re.findall(r"^Inst (\S+)", out, re.M)}) if rc == 0 else []
+            said = (err or out).strip()[-800:]
+            raise PackageManagerFailed(f"apt-mark {verb} could not change the marks of {', '.join(sorted(names))}: {said}")
 
 
 def _apt(run: Run, arguments: list[str], what: str) -> str:
-    until = time.monotonic() + LOCK_SECONDS
     rc, out, err = run(["apt-get", *OPTIONS, *arguments])
-    # Of an upgrade that runs by itself, apt waits for dpkg's lock, and not for the one of its downloads.
-    while rc != 0 and "Could not get lock" in (err or "") and time.monotonic() < until:
-        time.sleep(5)
-        rc, out, err = run(["apt-get", *OPTIONS, *arguments])
     if rc != 0:
-        raise AptFailed(f"{what}: {(err or out).strip()[-800:]}")
+        raise PackageManagerFailed(f"{what}: {(err or out).strip()[-800:]}")
     return out

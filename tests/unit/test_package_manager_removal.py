@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.codetr.provision.plugins.module_utils import command
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.snapshot import apt
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt import dpkg, removal
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt.apt import Apt as Manager
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManagerFailed
 
 KNOWN = {"dpkg": {"Essential": "yes"}, "init": {"Protected": "yes"}, "gcc": {}, "dkms": {}, "nvidia-smi": {}}
 
@@ -22,8 +24,8 @@ class Apt:
 
     def __call__(self, argv: list[str]) -> tuple[int, str, str]:
         if argv[0] == "apt-get" and argv[1:2] == ["-y"]:
-            assert argv[1 : 1 + len(apt.OPTIONS)] == apt.OPTIONS
-            argv = ["apt-get", *argv[1 + len(apt.OPTIONS) :]]
+            assert argv[1 : 1 + len(removal.OPTIONS)] == removal.OPTIONS
+            argv = ["apt-get", *argv[1 + len(removal.OPTIONS) :]]
         self.asked.append(argv)
         return self.answer(argv)
 
@@ -40,7 +42,7 @@ def simulated(lines: dict[str, str]) -> Apt:
 
 def test_packages_that_nothing_else_needs_go_after_one_question():
     run = simulated({"gcc": "Purg dkms [3.0]\n"})
-    assert apt.removable(run, {"gcc", "dkms"}, KNOWN) == (["dkms", "gcc"], {})
+    assert removal.removable(run, {"gcc", "dkms"}, KNOWN) == (["dkms", "gcc"], {})
     assert run.asked == [["apt-get", "-s", "--ignore-hold", "purge", "dkms", "gcc"]]
 
 
@@ -54,20 +56,20 @@ def test_packages_that_nothing_else_needs_go_after_one_question():
 )
 def test_a_package_that_others_need_stays_and_says_for_whom(line: str, other: str):
     run = simulated({"gcc": line})
-    assert apt.removable(run, ["gcc", "dkms"], KNOWN) == (["dkms"], {"gcc": [other]})
+    assert removal.removable(run, ["gcc", "dkms"], KNOWN) == (["dkms"], {"gcc": [other]})
 
 
 @pytest.mark.parametrize("name", ["dpkg", "init"])
 def test_a_record_that_cannot_be_true_is_refused_before_apt_is_asked(name: str):
     run = simulated({})
-    with pytest.raises(apt.AptFailed, match=rf"no system is without \({name}\)\. That cannot be, and no package was removed"):
-        apt.removable(run, ["gcc", name], KNOWN)
+    with pytest.raises(PackageManagerFailed, match=rf"no system is without \({name}\)\. That cannot be, and no package was removed"):
+        removal.removable(run, ["gcc", name], KNOWN)
     assert run.asked == []
 
 
 def test_nothing_is_removed_for_unused_and_held_packages_are_no_obstacle():
-    assert "APT::Get::AutomaticRemove=false" in apt.OPTIONS
-    assert "--allow-change-held-packages" in apt.OPTIONS
+    assert "APT::Get::AutomaticRemove=false" in removal.OPTIONS
+    assert "--allow-change-held-packages" in removal.OPTIONS
 
 
 ASK = ["dpkg-query", "-W", "-f", "${Package}\t${Status}\n"]
@@ -75,7 +77,7 @@ ASK = ["dpkg-query", "-W", "-f", "${Package}\t${Status}\n"]
 
 def test_configuration_that_was_there_before_is_kept():
     run = dpkg_says({"dkms": "deinstall ok config-files", "gcc": "deinstall ok config-files"})
-    apt.purge(run, ["dkms", "gcc", "make"], {"dkms"})
+    removal.purge(run, ["dkms", "gcc", "make"], {"dkms"})
     # make left nothing, and apt knows no such package once its source is gone.
     assert run.asked == [["apt-get", "remove", "dkms", "gcc", "make"], ASK, ["apt-get", "purge", "gcc"]]
 
@@ -83,20 +85,27 @@ def test_configuration_that_was_there_before_is_kept():
 def test_a_script_that_fails_once_is_tried_again_after_dpkg_was_mended():
     answers = iter([(100, "", "postrm exited with 1"), (0, "", ""), (0, "gcc\tinstall ok half-installed\n", ""), (0, "", "")])
     run = Apt(lambda argv: next(answers))
-    apt.purge(run, ["gcc", "make"], ())
+    removal.purge(run, ["gcc", "make"], ())
     assert run.asked == [["apt-get", "purge", "gcc", "make"], ["dpkg", "--configure", "-a"], ASK, ["apt-get", "purge", "gcc"]]
 
 
 def test_a_script_that_fails_for_good_is_told():
     run = Apt(lambda argv: (100, "gcc\tinstall ok half-installed\n", "E: Sub-process /usr/bin/dpkg returned an error code (1)"))
-    with pytest.raises(apt.AptFailed, match=r"apt-get could not purge the packages: E: Sub-process"):
-        apt.purge(run, ["gcc"], ())
+    with pytest.raises(PackageManagerFailed, match=r"apt-get could not purge the packages: E: Sub-process"):
+        removal.purge(run, ["gcc"], ())
 
 
 def test_the_lock_of_an_upgrade_by_itself_is_waited_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(apt.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: None)
     answers = iter([(100, "", "E: Could not get lock /var/lib/apt/lists/lock"), (0, "Purg gcc [1]\n", "")])
-    assert apt.removable(Apt(lambda argv: next(answers)), ["gcc"], KNOWN) == (["gcc"], {})
+    run = command.patient(Apt(lambda argv: next(answers)), Manager.locked)
+    assert removal.removable(run, ["gcc"], KNOWN) == (["gcc"], {})
+
+
+def test_another_failure_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    run = command.patient(Apt(lambda argv: (100, "", "E: Unmet dependencies")), Manager.locked)
+    assert run(["apt-get", "check"])[0] == 100
 
 
 def dpkg_says(statuses: dict[str, str]) -> Apt:
@@ -106,14 +115,14 @@ def dpkg_says(statuses: dict[str, str]) -> Apt:
 
 def test_dpkg_is_mended_where_what_is_half_done_is_ours():
     run = dpkg_says({"bash": "install ok installed", "gcc": "install ok half-configured", "dkms": "install reinstreq half-installed"})
-    apt.mend(run, {"gcc", "dkms"})
+    removal.mend(run, {"gcc", "dkms"})
     assert run.asked[1:] == [["dpkg", "--force-remove-reinstreq", "--purge", "dkms"], ["dpkg", "--configure", "-a"]]
 
 
 def test_dpkg_is_left_alone_where_what_is_half_done_is_somebody_elses():
     run = dpkg_says({"gcc": "install ok unpacked", "postgresql": "install ok half-configured", "vim": "deinstall ok config-files"})
-    with pytest.raises(apt.AptFailed, match=r"not of this stage are half done: postgresql\. Run `sudo dpkg --configure -a`"):
-        apt.mend(run, {"gcc"})
+    with pytest.raises(PackageManagerFailed, match=r"not of this stage are half done: postgresql\. Run `sudo dpkg --configure -a`"):
+        removal.mend(run, {"gcc"})
     assert len(run.asked) == 1
 
 
@@ -127,26 +136,26 @@ def test_dpkg_is_left_alone_where_what_is_half_done_is_somebody_elses():
     ],
 )
 def test_when_apt_would_refuse_to_work(journal: list[str], status: str, interrupted: bool, tmp_path: Path):
-    updates = tmp_path / apt.JOURNAL[1:]
+    updates = tmp_path / dpkg.JOURNAL[1:]
     updates.mkdir(parents=True)
     for name in journal:
         (updates / name).touch()
     (updates.parent / "status").write_text(f"Package: gcc\nStatus: {status}\nArchitecture: amd64\n")
-    assert apt.interrupted(Host(str(tmp_path))) is interrupted
+    assert dpkg.interrupted(Host(str(tmp_path))) is interrupted
 
 
 def test_what_comes_with_a_package_is_known_from_the_simulation():
     run = Apt(lambda argv: (0, "Inst libaria2-0:amd64 (1.36 Debian)\nInst aria2 (1.36 Debian)\nConf aria2 (1.36)\n", ""))
-    assert apt.simulated(run, ["aria2"]) == ["aria2", "libaria2-0"]
+    assert sorted(Manager().simulate(run, ["aria2"]).install) == ["aria2", "libaria2-0"]
     # Before apt has any lists, it knows no package.
-    assert apt.simulated(Apt(lambda argv: (100, "", "E: Unable to locate package aria2")), ["aria2"]) == []
-    assert apt.simulated(Apt(lambda argv: json.loads("never asked")), []) == []
+    unknown = Manager().simulate(Apt(lambda argv: (100, "", "E: Unable to locate package aria2")), ["aria2"])
+    assert (unknown.install, unknown.why) == ({}, "Unable to locate package aria2")
 
 
 def test_marks_are_changed_together():
     run = Apt(lambda argv: (0, "", ""))
-    apt.mark(run, "unhold", {"b", "a"})
-    apt.mark(run, "auto", [])
+    removal.mark(run, "unhold", {"b", "a"})
+    removal.mark(run, "auto", [])
     assert run.asked == [["apt-mark", "unhold", "a", "b"]]
-    with pytest.raises(apt.AptFailed, match="could not change the marks of a: no such"):
-        apt.mark(Apt(lambda argv: (1, "", "no such")), "auto", ["a"])
+    with pytest.raises(PackageManagerFailed, match="could not change the marks of a: no such"):
+        removal.mark(Apt(lambda argv: (1, "", "no such")), "auto", ["a"])

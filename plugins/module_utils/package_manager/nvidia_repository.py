@@ -1,15 +1,13 @@
-"""NVIDIA's apt repositories: which one a distribution uses, what it carries, and the files that make apt believe it.
+"""NVIDIA's repositories: which one a distribution uses, what it carries, and the files that make the package manager use it.
 
 Two roles share one source. A repository that the host has already is used as it is: a second entry for the same URL with another
-Signed-By stops apt altogether.
+key stops apt altogether.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from ansible_collections.codetr.provision.plugins.module_utils.apt.entries import names_url
 from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
@@ -17,10 +15,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.version import nu
 BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 KEY = "nvidia-cuda-apt-key"
 KEY_FILE = "3bf863cc.pub"
-APT = ("ca-certificates", "gpg")
-SOURCE = "/etc/apt/sources.list.d/codetr-nvidia-cuda.sources"
-KEYRING = "/usr/share/keyrings/codetr-nvidia-cuda.asc"
-PREFERENCES = "/etc/apt/preferences.d"
+NAME = "codetr-nvidia-cuda"
 
 
 def carries(release: Release, minor: str) -> bool | None:
@@ -41,10 +36,10 @@ def url_of(release: Release, config: dict[str, Any]) -> str:
     return f"{base_url(config)}/{release.nvidia_name}/x86_64"
 
 
-def sources(state: dict[str, Any], url: str) -> list[str]:
-    """The apt sources that name it; one that is switched off, or for another release, does not count."""
-    texts = state["nvidia_driver"]["sources"]
-    return [path for path, text in texts.items() if names_url(text, url, deb822=path.endswith(".sources"))]
+def sources(state: dict[str, Any], ctx: Context, url: str) -> list[str]:
+    """The host's sources that name it; one that is switched off, or for another release, does not count."""
+    manager = ctx.release.manager
+    return [path for path, text in state["nvidia_driver"]["sources"].items() if manager.names_url(path, text, url)]
 
 
 def params(
@@ -59,41 +54,28 @@ def params(
         names: patterns of the packages that it is for. Of two users who say ``*``, apt heeds the first file only; names come before ``*``.
 
     Returns:
-        ``write`` is false where a source of somebody else's is used, ``preferences`` is None where its priority stays too; ``files``
+        ``write`` is false where a source of somebody else's is used, ``priority`` is None where its priority stays too; ``files``
         is what removal takes back, ``needs`` as in a stage.
     """
     url = url_of(ctx.release, config)
     record = ctx.artifacts[KEY]
     own = [f"{url}/{KEY_FILE}"] if config["cuda_toolkit_repository"] else []
-    preferences = f"{PREFERENCES}/codetr-nvidia-cuda-{user.replace('_', '-')}"
-    write = not [path for path in sources(state, url) if path != SOURCE]
+    files = ctx.release.manager.repository(NAME, url, user, priority, names)
+    write = not [path for path in sources(state, ctx, url) if path != files.source[0]]
     # Somebody else's source has somebody's priority for all of its packages; only packages that are asked for by name get another one.
-    pin = write or names != "*"
+    pin = files.priority if write or names != "*" else None
     key = {**record, "urls": list(dict.fromkeys([*own, *record["urls"]]))}
     return {
         "url": url,
         "write": write,
-        "source": {"path": SOURCE, "text": source_text(url)},
-        "keyring": KEYRING,
+        "source": dict(zip(("path", "text"), files.source)),
+        "keyring": files.keyring,
         "key": key,
         "fingerprint": str(record.get("fingerprint") or "").replace(" ", "").upper(),
-        "preferences": {"path": preferences, "text": preferences_text(url, priority, names)} if pin else None,
-        "files": [*([SOURCE, KEYRING] if write else []), *([preferences] if pin else [])],
+        "priority": dict(zip(("path", "text"), pin)) if pin else None,
+        "files": [*([files.source[0], files.keyring] if write else []), *([pin[0]] if pin else [])],
         "needs": [
-            {"url": f"{url}/Packages.gz" if url.startswith("http") else url, "why": "NVIDIA's packages"},
+            {"url": f"{url}/{files.index}" if url.startswith("http") else url, "why": "NVIDIA's packages"},
             *({"url": each, "why": "the key of NVIDIA's packages"} for each in (key["urls"] if write else [])),
         ],
     }
-
-
-def source_text(url: str) -> str:
-    """The apt source, flat as NVIDIA's are."""
-    return f"# Written by codetr-provision.\nTypes: deb\nURIs: {url}/\nSuites: /\nSigned-By: {KEYRING}\n"
-
-
-def preferences_text(url: str, priority: int, names: str) -> str:
-    """The priority of packages from the repository's host."""
-    return (
-        "# Written by codetr-provision: whose packages are taken where NVIDIA and the distribution both have them.\n"
-        f'Package: {names}\nPin: origin "{urlsplit(url).hostname or ""}"\nPin-Priority: {priority}\n'
-    )

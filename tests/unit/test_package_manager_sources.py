@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.apt import sources as apt_sources
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt import sources as apt_sources
 
 WANTED = ["contrib", "non-free"]
 DEB822 = """\
