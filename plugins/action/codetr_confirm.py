@@ -49,5 +49,7 @@ class ActionModule(PlanningAction):
         answer = self._execute_module("codetr.provision.codetr_receipt", args, task_vars=variables)
         if answer.get("failed"):
             raise AnsibleActionFail(f"The receipt of stage {name} could not be written: {answer.get('msg', answer)}")
-        told = [f"{variables.get('inventory_hostname')}: {text}" for text in now["waits"]]
-        return {**result, "changed": True, "restart": False, "confirmed": name, "receipt": receipt, **({"warnings": told} if told else {})}
+        messages = [f"{variables.get('inventory_hostname')}: {text}" for text in now["waits"]]
+        if messages:
+            result["warnings"] = messages
+        return {**result, "changed": True, "restart": False, "confirmed": name, "receipt": receipt}

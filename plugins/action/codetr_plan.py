@@ -28,8 +28,8 @@ class ActionModule(PlanningAction):
             raise AnsibleActionFail(
                 "The run ended, and the host still differs from the plan: " + "; ".join(left) + ". Run again with -v and report this."
             )
-        told = [f"{(task_vars or {}).get('inventory_hostname')}: {text}" for text in (*plan["warnings"], *plan["waits"])]
-        return {**result, "changed": False, **made, **({"warnings": told} if told else {})}
+        messages = [f"{(task_vars or {}).get('inventory_hostname')}: {text}" for text in (*plan["warnings"], *plan["waits"])]
+        return {**result, "changed": False, **made, **({"warnings": messages} if messages else {})}
 
     def _runs(self, stage: str, task_vars: dict[str, Any]) -> bool:
         """Whether a stage is one that this run will carry out, by its tags; the host itself always counts."""

@@ -33,9 +33,9 @@ class ActionModule(PlanningAction):
         handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}
         result.update(handed, changed=stage["todo"], todo=stage["todo"], stage=stage, stack=plan["stack"])
         # In the whole site codetr_plan has said it already.
-        told = [f"{variables.get('inventory_hostname')}: {text}" for text in (*stage["warnings"], *stage["waits"])] if alone else []
-        if told:
-            result["warnings"] = told
+        messages = [f"{variables.get('inventory_hostname')}: {text}" for text in (*stage["warnings"], *stage["waits"])] if alone else []
+        if messages:
+            result["warnings"] = messages
         if stage["todo"]:
             result["diff"] = {
                 "before_header": name,

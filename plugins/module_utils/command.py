@@ -81,10 +81,10 @@ def failure(command: Command, done: Outcome, explanations: Iterable[tuple[str, s
     Args:
         explanations: regular expressions on the output, and what each means; the first that matches is said.
     """
-    said = next((say for pattern, say in explanations if re.search(pattern, done.text)), "")
+    meaning = next((say for pattern, say in explanations if re.search(pattern, done.text)), "")
     where = f" The whole output is in {command.log}." if command.log else ""
     lines = "\n".join(done.tail)
-    return f"{said} {command.text} ended with exit status {done.rc}.{where} Its last lines:\n{lines}".strip()
+    return f"{meaning} {command.text} ended with exit status {done.rc}.{where} Its last lines:\n{lines}".strip()
 
 
 def patient(run_once: Run, retry_on: str, seconds: float = 600) -> Run:

@@ -50,8 +50,8 @@ def main() -> None:
         rc, out, err = module.run_command(command)
         if rc != 0:
             lines = "\n".join((out + err).splitlines()[-10:])
-            said = f"{' '.join(command)} ended with exit status {rc}. Its last lines:\n{lines}"
-            module.fail_json(msg=f"The initramfs could not be rebuilt: {said}")
+            failure = f"{' '.join(command)} ended with exit status {rc}. Its last lines:\n{lines}"
+            module.fail_json(msg=f"The initramfs could not be rebuilt: {failure}")
     module.exit_json(changed=bool(command), images=images(host))
 
 

@@ -180,7 +180,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records 
 )
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.take import take
 
-TOLD = ("auto", "held", "files", "shared", "foreign_sources", "kernels", "uninstall", "keep_configuration")
+LISTED = ("auto", "held", "files", "shared", "foreign_sources", "kernels", "uninstall", "keep_configuration")
 LISTS = ("packages", "requested", "held", "files", "leftovers", "uninstall", "watch", "allowed", "own")
 DICTS = ("sources", "links", "earlier")
 
@@ -227,7 +227,7 @@ class Stage:
         """What would be taken back."""
         found, remember, plan = self.plan()
         going, needed = restore.removable(plan, self.run)
-        return {"changed": False, "found": found, "remember": remember, "restore": self.told(plan, going, needed)}
+        return {"changed": False, "found": found, "remember": remember, "restore": self.summary(plan, going, needed)}
 
     def restored(self) -> dict:
         """Take it back."""
@@ -237,12 +237,12 @@ class Stage:
         if self.module.check_mode:
             going, needed = restore.removable(plan, self.run)
             changed = bool(going or plan.held or plan.files or plan.sources or plan.auto)
-            return {"changed": changed, "found": found, "remember": remember, "restore": self.told(plan, going, needed)}
+            return {"changed": changed, "found": found, "remember": remember, "restore": self.summary(plan, going, needed)}
         done = restore.perform(plan, self.run)
         self.hand_over(done.needed)
-        told = {**self.told(plan, done.packages, done.needed), **{key: value for key, value in vars(done).items() if key != "needed"}}
+        summary = {**self.summary(plan, done.packages, done.needed), **{key: value for key, value in vars(done).items() if key != "needed"}}
         changed = any(value for key, value in vars(done).items() if key != "needed")
-        return {"changed": changed, "found": found, "remember": remember, "restore": told}
+        return {"changed": changed, "found": found, "remember": remember, "restore": summary}
 
     def plan(self) -> tuple:
         """Whether there is anything to go by, what the receipt remembers, and what can be taken back."""
@@ -275,10 +275,10 @@ class Stage:
         if fresh:
             self.as_owner(update)
 
-    def told(self, plan: changes.Restore, going: list, needed: dict) -> dict:
+    def summary(self, plan: changes.Restore, going: list, needed: dict) -> dict:
         """The lists that a person or a task reads."""
         kept = {**plan.kept, **{name: "needed by " + ", ".join(others) for name, others in needed.items()}}
-        listed = {key: sorted(getattr(plan, key)) for key in TOLD}
+        listed = {key: sorted(getattr(plan, key)) for key in LISTED}
         return {**listed, "packages": going, "kept": kept, "sources": sorted(plan.sources), "links": dict(plan.links)}
 
     def coming(self, packages: list) -> Note:
@@ -339,8 +339,8 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def _lines(told: dict) -> str:
-    return "".join(f"{key}: {item}\n" for key in sorted(told) if key not in ("kept", "links", "shared") for item in told[key])
+def _lines(summary: dict) -> str:
+    return "".join(f"{key}: {item}\n" for key in sorted(summary) if key not in ("kept", "links", "shared") for item in summary[key])
 
 
 if __name__ == "__main__":

@@ -93,8 +93,8 @@ class PlanningAction(ActionBase):
         seen = self.look(planner.questions(wanted, known), task_vars, deep, capture)
         state = dict(seen["state"])
         # The host read its clock somewhere in between; the nearer end is the fair one to compare with.
-        there = state["machine"]["epoch"]
-        state["controller_epoch"] = None if there is None else min(max(there, before), time.time())
+        epoch = state["machine"]["epoch"]
+        state["controller_epoch"] = None if epoch is None else min(max(epoch, before), time.time())
         state["connection"] = "local" if self._connection.transport == "local" else "remote"
         if confirmed:
             state["receipts"][confirmed["stage"]] = confirmed

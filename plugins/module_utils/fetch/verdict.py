@@ -63,16 +63,16 @@ def _classify(code: int, statuses: list[str], message: str) -> tuple[Kind, str]:
         return Kind.GONE if _NO_SUCH_HOST.search(message) else Kind.UNREACHED, "the server's host name cannot be resolved"
     if code in _MEANING:
         return _MEANING[code]
-    cause = message.rpartition("cause: ")[2]
+    reason = message.rpartition("cause: ")[2]
     if "establish connection" in message:
-        return Kind.UNREACHED, f"cannot connect to the server ({cause})"
+        return Kind.UNREACHED, f"cannot connect to the server ({reason})"
     if _TLS.search(message):
         if _TLS_CUT.search(message):
             return Kind.UNREACHED, f"cannot connect to the server ({message})"
         fix = "if a proxy signs certificates, set SSL_CERT_FILE to its CA bundle"
         return Kind.GONE, f"its certificate or TLS is not accepted ({message}); {fix}"
     if _CUT.search(message):
-        return Kind.PASSING, f"the connection to the server was cut ({cause})"
+        return Kind.PASSING, f"the connection to the server was cut ({reason})"
     return Kind.STALE if code == 1 and _UNFIT.search(message) else Kind.PASSING, other
 
 

@@ -82,8 +82,8 @@ def find(state: dict[str, Any], config: dict[str, Any], ctx: Context) -> Source:
     source = Source(f"{plain_key}_unity", plain_key)
     record = ctx.artifacts.get(mmcv.get("wheel", ""))
     source.good = [source.key, source.plain_key, *([record["name"]] if record else [])]
-    have, told = state["packages"]["dists"].get("mmcv-full"), receipt.get("remember", {}).get("wheel")
-    right = have == mmcv["version"] and (told is None or told in source.good)
+    installed, recorded = state["packages"]["dists"].get("mmcv-full"), receipt.get("remember", {}).get("wheel")
+    right = installed == mmcv["version"] and (recorded is None or recorded in source.good)
     source.need = not right or state["inprogress"].get("packages") is not None
     source.cached = next(({**ctx.wheels[key], "key": key} for key in (source.key, source.plain_key) if ctx.wheels.get(key)), {})
     if record and not config["codetr_packages_folder"]:
@@ -171,8 +171,8 @@ def _toolkit(state: dict[str, Any], ctx: Context, env: str) -> str:
     if stack["mmcv"]["compiler"] == "packages":
         return f"{env}/lib/python{stack['python']}/site-packages/nvidia/cu{major}"
     planned = {check["minor"]: check["nvcc"].rsplit("/bin/", 1)[0] for check in ctx.earlier["cuda_toolkit"].params["checks"]}
-    there = {each["minor"]: each["path"] for each in state["cuda_toolkit"]["toolkits"] if each["nvcc"] and each["version"]}
-    found = {**there, **planned}
+    installed = {each["minor"]: each["path"] for each in state["cuda_toolkit"]["toolkits"] if each["nvcc"] and each["version"]}
+    found = {**installed, **planned}
     same = [minor for minor in found if minor.split(".")[0] == major]
     same.sort(key=lambda minor: (minor == stack["cuda"], numbers(minor)))
     return found[same[-1]] if same else ""
@@ -182,14 +182,14 @@ def _host_compiler(source: Source, state: dict[str, Any], ctx: Context, home: st
     """The ending of gcc and g++ that nvcc works with: empty for the plain ones; None, and ``why_not``, where there is none."""
     below = str(ctx.stack["mmcv"].get("gcc_below") or _record_of(ctx, home).get("gcc_below") or "")
     offered = ctx.release.compilers
-    have = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
-    if not home or not below or not have or numbers(have) < numbers(below):
+    gcc = state["cuda_toolkit"]["gcc"] or (str(offered[0]) if offered else "")
+    if not home or not below or not gcc or numbers(gcc) < numbers(below):
         source.system_packages = ["g++"]
         return ""
     fits = max((major for major in offered if (major,) < numbers(below)[:1]), default=None)
     if fits is None:
         source.why_not = (
-            f"{what}, whose compiler needs a g++ below {below}; this host has {have}, and {state['os']['name']} brings no older one.",
+            f"{what}, whose compiler needs a g++ below {below}; this host has {gcc}, and {state['os']['name']} brings no older one.",
             f"Put a wheel and its SHA256SUMS into {source.plain_key} of the wheel cache, or compile on a host with an older system.",
         )
         return None

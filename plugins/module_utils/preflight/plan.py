@@ -162,11 +162,11 @@ def check_reachable(silent: dict[str, str], needs: list[dict[str, str]]) -> list
     for why in dict.fromkeys(need["why"] for need in needs):
         group = [need for need in needs if need["why"] == why]
         if all(need["url"] in silent for need in group):
-            said = "; ".join(f"{need['url']}: {silent[need['url']]}" for need in group)
+            failures = "; ".join(f"{need['url']}: {silent[need['url']]}" for need in group)
             problems.append(
                 {
                     "stage": group[0]["stage"],
-                    "message": f"The host cannot reach what it needs for {why} ({said}).",
+                    "message": f"The host cannot reach what it needs for {why} ({failures}).",
                     "fix": "Check the address, the name server and the proxy (provision_environment), "
                     "or set provision_mirror to a mirror that the host can reach.",
                 }

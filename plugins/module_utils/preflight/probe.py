@@ -149,20 +149,20 @@ def _disk(host: Host, path: str) -> dict[str, Any]:
     parent = path
     while parent not in ("/", "") and host.lstat(parent) is None:
         parent = os.path.dirname(parent)
-    there = host.lstat(parent) or {}
+    found = host.lstat(parent) or {}
     return {
         "self": host.lstat(path),
         "resolves": host.exists(path),
         "parent": parent,
-        "parent_type": "dir" if host.exists(parent + "/.") else there.get("type"),
+        "parent_type": "dir" if host.exists(parent + "/.") else found.get("type"),
         "room": host.reading(f"room:{parent}", lambda: _room(parent)),
     }
 
 
 def _installed(host: Host, names: list[str]) -> dict[str, str | None]:
     """The installed version of each named package."""
-    there = managers.of(host).installed(host, "|".join(map(re.escape, names)))
-    return {name: there[name]["version"] if there.get(name, {}).get("whole") else None for name in names}
+    found = managers.of(host).installed(host, "|".join(map(re.escape, names)))
+    return {name: found[name]["version"] if found.get(name, {}).get("whole") else None for name in names}
 
 
 def _receipts(host: Host, folder: str, ending: str) -> dict[str, Any]:

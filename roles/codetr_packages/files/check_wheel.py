@@ -39,14 +39,14 @@ KERNEL = re.compile(r"^REGISTER_DEVICE_IMPL\(\s*\w+,\s*\w+,\s*(\w+)\)", re.M)
 
 def needed(library: Path) -> list[str]:
     """The libraries that the dynamic linker loads with this one."""
-    told = subprocess.run(["readelf", "--dynamic", str(library)], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"\(NEEDED\).*\[(.+)\]", told)
+    printed = subprocess.run(["readelf", "--dynamic", str(library)], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"\(NEEDED\).*\[(.+)\]", printed)
 
 
 def has_code_for(library: Path, cuobjdump: str) -> set[str]:
     """The compute capabilities, as ``9.0``, that the library has machine code for."""
-    told = subprocess.run([cuobjdump, "--list-elf", str(library)], capture_output=True, text=True, check=True).stdout
-    return {f"{number[:-1]}.{number[-1]}" for number in re.findall(r"\.sm_(\d+)", told)}
+    printed = subprocess.run([cuobjdump, "--list-elf", str(library)], capture_output=True, text=True, check=True).stdout
+    return {f"{number[:-1]}.{number[-1]}" for number in re.findall(r"\.sm_(\d+)", printed)}
 
 
 def symbols(library: Path) -> set[str]:

@@ -109,8 +109,8 @@ def mark(run: Run, verb: str, names: Collection[str]) -> None:
     if names:
         rc, out, err = run(["apt-mark", verb, *sorted(names)])
         if rc != 0:
-            said = (err or out).strip()[-800:]
-            raise PackageManagerFailed(f"apt-mark {verb} could not change the marks of {', '.join(sorted(names))}: {said}")
+            output = (err or out).strip()[-800:]
+            raise PackageManagerFailed(f"apt-mark {verb} could not change the marks of {', '.join(sorted(names))}: {output}")
 
 
 def _apt(run: Run, arguments: list[str], what: str) -> str:

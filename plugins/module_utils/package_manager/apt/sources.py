@@ -33,10 +33,10 @@ def with_components(sources: dict[str, str], codename: str, components: list[str
         New text by path; empty when nothing is missing. None where no entry of the distribution was found.
     """
     entries = [entry for path, text in sources.items() for entry in _entries(path, text) if _ours(entry, codename)]
-    have: dict[str, set[str]] = {}
+    current: dict[str, set[str]] = {}
     for entry in entries:
-        have.setdefault(entry.suite, set()).update(entry.components)
-    wanting = {suite: [name for name in components if name not in there] for suite, there in have.items() if "main" in there}
+        current.setdefault(entry.suite, set()).update(entry.components)
+    wanting = {suite: [name for name in components if name not in enabled] for suite, enabled in current.items() if "main" in enabled}
     changed = {}
     for path, text in sources.items():
         fresh = (_deb822 if path.endswith(".sources") else _one_line)(text, codename, wanting)
