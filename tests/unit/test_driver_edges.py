@@ -12,9 +12,9 @@ import yaml
 from ansible_collections.codetr.provision.plugins.module_utils.gpu import probe as gpu_probe
 from ansible_collections.codetr.provision.plugins.module_utils.host import capture, kernels
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import files as driver_files
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import present as nvidia_present
 from ansible_collections.codetr.provision.plugins.module_utils.nvidia_driver import probe as nvidia_driver
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.apt.apt import Apt
 from driverfacts import driver_plan, gpu_host, package
 from statefiles import state_file
 
@@ -329,7 +329,7 @@ def test_what_a_driver_may_take_the_place_of():
 
 def test_unattended_upgrades_keep_what_is_about_a_driver_up_to_date():
     """They match each pattern at the beginning of a name."""
-    rules = re.findall(r'"(.+)";', driver_files.HOLD_TEXT)
+    rules = re.findall(r'"(.+)";', Apt().unattended_file()[1])
     assert not any(re.match(rule, name) for rule in rules for name in ("nvidia-container-toolkit", "libnvidia-container1"))
     for name in ("nvidia-utils-470", "libnvidia-compute-470", "libcuda1", "cuda-drivers"):
         assert any(re.match(rule, name) for rule in rules), name

@@ -49,7 +49,7 @@ def test_a_finished_host_gets_nothing():
         ({"machine__memory__total": GB}, "0.9 GiB of memory"),
         ({"machine__epoch": 1.8e9 + 7200}, "7200 s ahead"),
         ({"machine__epoch": 1.8e9 - 400}, "400 s behind"),
-        ({"unfinished": ["mysql-server-8.0"]}, "dpkg was interrupted on this host: mysql-server-8.0 is not configured"),
+        ({"unfinished": ["mysql-server-8.0"]}, "was interrupted on this host: mysql-server-8.0 is not configured"),
         ({"user__owner": {"name": "nobody-here", "exists": False}}, "no user nobody-here"),
     ],
 )
