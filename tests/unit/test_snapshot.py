@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.changes import (
-    ANSIBLE_BRINGS,
     Restore,
     changes,
     handed_over,
@@ -85,10 +84,10 @@ def test_a_run_that_was_cut_short_is_taken_back_as_far_as_it_came(now: Snapshot,
 
 def test_what_the_run_brought_for_its_own_work_is_noted_without_being_named():
     state = begun(requested="aria2")
-    after = host(packages="libaria2-0", manual="aria2 python3-apt")
+    after = host(packages="libaria2-0", manual="aria2")
     noted = note(state, after, Note())
-    assert noted.note.packages == names("aria2", "libaria2-0", ANSIBLE_BRINGS)
-    assert restored(after, state=noted).packages == names("aria2", "libaria2-0", ANSIBLE_BRINGS)
+    assert noted.note.packages == names("aria2", "libaria2-0")
+    assert restored(after, state=noted).packages == names("aria2", "libaria2-0")
 
 
 def test_what_somebody_installed_between_two_runs_is_theirs():
@@ -116,7 +115,7 @@ def test_what_somebody_asked_for_by_name_since_stays_and_the_reason_is_told():
 
 def test_names_are_kept_without_version_suite_and_architecture():
     state = begun(requested="cuda-toolkit-11-8=11.8.0-* nvidia-smi/bookworm libc6:amd64")
-    assert state.note.requested == names("cuda-toolkit-11-8", "nvidia-smi", "libc6", ANSIBLE_BRINGS)
+    assert state.note.requested == names("cuda-toolkit-11-8", "nvidia-smi", "libc6")
 
 
 def test_configuration_that_was_there_before_the_package_is_not_purged():
