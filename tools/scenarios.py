@@ -77,9 +77,13 @@ def run(name: str, *, show: bool) -> int:
     """Run one scenario, write its output to its log and, with show, to the terminal, and return its exit status."""
     LOGS.mkdir(parents=True, exist_ok=True)
     command = ["molecule", "test", "--scenario-name", name]
+    # Each line of the log is written when it is said.
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with (
         log(name).open("wb") as kept,
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as child,
     ):
         assert child.stdout is not None
         while output := os.read(child.stdout.fileno(), 1 << 16):

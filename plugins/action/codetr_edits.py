@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible_collections.codetr.provision.plugins.plugin_utils import sources
 
@@ -47,5 +47,5 @@ def entries_of(source: str, sha256: str) -> dict[str, dict[str, Any]]:
     Raises:
         SourceError: the list cannot be read, or has another sha256.
     """
-    document = yaml.safe_load(sources.read(source, sha256))
+    document = yaml_load(sources.read(source, sha256))
     return {entry["path"]: entry for group in document["groups"].values() for entry in group["files"]}

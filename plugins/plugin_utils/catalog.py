@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from ansible.module_utils import urls
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.codetr.provision.plugins.module_utils import distribution
 from ansible_collections.codetr.provision.plugins.module_utils.files.pack import tree_digest
 from ansible_collections.codetr.provision.plugins.module_utils.packages.plan import block, local_hashes, pins
@@ -58,18 +59,18 @@ def load(config: dict[str, Any]) -> dict[str, Any]:
 
 def distributions() -> distribution.Table:
     """What each distribution and release has."""
-    return distribution.parse(yaml.safe_load((ROOT / "roles" / "preflight" / "files" / "distributions.yml").read_text()))
+    return distribution.parse(yaml_load((ROOT / "roles" / "preflight" / "files" / "distributions.yml").read_text()))
 
 
 def nvidia() -> dict[str, Any]:
     """What role nvidia_driver knows of GPUs, drivers and packages."""
     files = ROOT / "roles" / "nvidia_driver" / "files"
-    return {name: yaml.safe_load((files / f"{name}.yml").read_text()) for name in ("gpus", "packages")}
+    return {name: yaml_load((files / f"{name}.yml").read_text()) for name in ("gpus", "packages")}
 
 
 def layouts() -> dict[str, dict[str, Any]]:
     """What each data set consists of."""
-    return dict(yaml.safe_load((ROOT / "roles" / "codetr_datasets" / "files" / "layouts.yml").read_text()))
+    return dict(yaml_load((ROOT / "roles" / "codetr_datasets" / "files" / "layouts.yml").read_text()))
 
 
 def workspace() -> dict[str, Any]:
@@ -121,7 +122,7 @@ def stacks(
     mmcv_edits = {path.stem for path in (ROOT / MMCV_EDITS).glob("*.yml")}
     for name, path in files.items():
         try:
-            data = yaml.safe_load(path.read_text())
+            data = yaml_load(path.read_text())
         except (OSError, yaml.YAMLError) as error:
             wrong.append(f"{_shown(path)}: It cannot be read: {error}")
             continue
@@ -135,7 +136,7 @@ def stacks(
         if data["mmcv"].get("edits"):
             source = f"{MMCV_EDITS}/{data['mmcv']['edits']}.yml"
             text = sources.read(source)
-            paths = [entry["path"] for group in yaml.safe_load(text)["groups"].values() for entry in group["files"]]
+            paths = [entry["path"] for group in yaml_load(text)["groups"].values() for entry in group["files"]]
             data["mmcv"]["edits"] = {"source": source, "digest": hashlib.sha256(text).hexdigest(), "paths": paths}
     return found
 
@@ -162,7 +163,7 @@ def artifacts(overrides: dict[str, Any], mirror: str) -> dict[str, dict[str, Any
     """All records of all roles by name; ``overrides`` replaces them key by key, and a mirror's URL comes first."""
     records: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "roles").glob("*/files/artifacts.yml")):
-        records.update(yaml.safe_load(path.read_text()))
+        records.update(yaml_load(path.read_text()))
     for name, change in overrides.items():
         if not isinstance(change, dict):
             raise CatalogError(f"provision_artifacts: the record {name} must be a mapping with urls, sha256 and size.")
@@ -192,7 +193,7 @@ def edits(path: str, commit: str) -> dict[str, Any] | None:
         source = str(Path(path).expanduser().absolute())
         try:
             text = Path(source).read_bytes()
-            data = yaml.safe_load(text)
+            data = yaml_load(text)
         except (OSError, yaml.YAMLError) as error:
             raise CatalogError(f"codetr_repo_edits: {path} on the controller cannot be read: {error}") from error
         if not isinstance(data, dict) or data.get("commit") != commit:
@@ -204,7 +205,7 @@ def edits(path: str, commit: str) -> dict[str, Any] | None:
         return {**data, "source": source, "sha256": hashlib.sha256(text).hexdigest()}
     for ours in sorted((ROOT / REPO_EDITS).glob("*.yml")):
         text = ours.read_bytes()
-        data = yaml.safe_load(text)
+        data = yaml_load(text)
         if data["commit"] == commit:
             return {**data, "source": f"{REPO_EDITS}/{ours.name}", "sha256": hashlib.sha256(text).hexdigest()}
     return None

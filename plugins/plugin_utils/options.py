@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.codetr.provision.plugins.module_utils.stack.schema import is_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,7 @@ def specs() -> dict[str, dict[str, Any]]:
     """All options of all roles, by name, with their argument specs. Those that roles share live in role preflight."""
     options: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
-        options.update(yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"])
+        options.update(yaml_load(path.read_text())["argument_specs"]["main"]["options"])
     return options
 
 
