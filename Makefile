@@ -50,7 +50,14 @@ provision: venv ## Provision this machine (or ARGS="-i your/inventory") for real
 	@$(UP) $(ARGS)
 
 test: ## Lint, unit tests and every Molecule scenario; ROLE=codetr_repo for one scenario
-	@$(if $(ROLE),$(MAKE) --no-print-directory molecule,$(MAKE) --no-print-directory lab lint lint-collection unit molecule)
+ifdef ROLE
+	@$(MAKE) --no-print-directory molecule
+else
+	@$(MAKE) --no-print-directory lab
+	@echo "Lint, the collection's checks and the unit tests run side by side; the output of each comes when it has ended."
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target --keep-going lint lint-collection unit
+	@$(MAKE) --no-print-directory molecule
+endif
 
 test-long: test ## As test, and what takes longer
 	@CODETR_LAB_IS_UP=1 $(BIN)/python tools/scenarios.py --long

@@ -31,6 +31,9 @@ class ActionModule(PlanningAction):
             raise AnsibleActionFail(refusal(problems))
         stage = plan["stages"][name]
         handed = {key: value for key, value in made.items() if key not in ("plan", "failed", "changed", "invocation")}
+        if not alone and name != "preflight" and plan["stages"]["preflight"]["todo"]:
+            # The first stage of this run has made them.
+            handed["folders"] = []
         result.update(handed, changed=stage["todo"], todo=stage["todo"], stage=stage, stack=plan["stack"])
         # In the whole site codetr_plan has said it already.
         messages = [f"{variables.get('inventory_hostname')}: {text}" for text in (*stage["warnings"], *stage["waits"])] if alone else []

@@ -15,12 +15,21 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.codetr.provision.plugins.plugin_utils import progress
 from ansible_collections.codetr.provision.plugins.plugin_utils.failure import failure
 
-POLL_SECONDS = 2.0
+# Asking costs a process on both sides, so that a long job is asked less often; what is lost at its end is a tenth of its time at most.
+POLL_SECONDS = (1.0, 5.0)
+POLL_SHARE = 0.1
+# The console command shows progress this often, ansible-playbook every ten seconds.
+RECORD_SECONDS = 2.0
 LINE_SECONDS = 10.0
 # The message of async_status for a job whose file is gone, which it calls finished.
 NO_JOB = "could not find job"
 # The console command sets this to get records instead of lines.
 FORMAT_VARIABLE = "CODETR_PROVISION_PROGRESS"
+
+
+def pause(elapsed: float, longest: float) -> float:
+    """Seconds until a job is asked again that has been waited for so long."""
+    return min(longest, max(POLL_SECONDS[0], POLL_SHARE * elapsed))
 
 
 class ActionModule(ActionBase):
@@ -67,7 +76,7 @@ class ActionModule(ActionBase):
 
     def _wait(self, job: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any] | None:
         """The job's result, or None when its process is gone."""
-        dead = False
+        dead, begun, records = False, time.monotonic(), FORMAT_VARIABLE in os.environ
         while True:
             status = self._execute_module(
                 "ansible.builtin.async_status",
@@ -81,11 +90,12 @@ class ActionModule(ActionBase):
             # The process was gone before this request for the result, which therefore never comes.
             if dead:
                 return None
-            if time.monotonic() - self._last >= (POLL_SECONDS if FORMAT_VARIABLE in os.environ else LINE_SECONDS):
-                self._last = time.monotonic()
+            now = time.monotonic()
+            if now - self._last >= (RECORD_SECONDS if records else LINE_SECONDS):
+                self._last = now
                 dead = not self._alive(job["ansible_job_id"])
                 self._print()
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause(now - begun, RECORD_SECONDS if records else POLL_SECONDS[1]))
 
     def _alive(self, job_id: str) -> bool:
         """Whether the job's supervisor is among the host's processes; its command line has the job's number."""

@@ -124,7 +124,7 @@ class PlanningAction(ActionBase):
             "group": account.get("group", ""),
             "home": account.get("home", ""),
             "prefix": wanted["provision_prefix"].rstrip("/"),
-            "folders": preflight.folders_of(wanted["provision_prefix"].rstrip("/")),
+            "folders": preflight.folders_to_make(state, wanted["provision_prefix"].rstrip("/")),
             "receipts": f"{wanted['provision_prefix'].rstrip('/')}/receipts",
             "environment": environment,
             "download": download_of(wanted),

@@ -33,6 +33,15 @@ def test_a_bare_host_gets_everything():
     assert {need["why"] for need in planner.needs(made)} >= {"the conda installer", "the repository", "Python packages"}
 
 
+def test_folders_are_made_where_they_are_missing_or_differ():
+    state = provisioned()
+    assert preflight.folders_to_make(state, "/opt/codetr") == []
+    state["disks"]["/opt/codetr/log"]["self"] = None
+    state["disks"]["/opt/codetr/cache"]["self"] = {**directory(), "uid": 0}
+    assert preflight.folders_to_make(state, "/opt/codetr") == ["/opt/codetr/cache", "/opt/codetr/log"]
+    assert len(preflight.folders_to_make(bare(), "/opt/codetr")) == 4
+
+
 def test_a_finished_host_gets_nothing():
     made = plan(provisioned())
     assert made["problems"] == []

@@ -44,7 +44,8 @@ ALIVE: dict[str, str | list[str]] = {"/proc/": "/proc/77/cmdline\n"}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codetr_wait, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(codetr_wait, "pause", lambda elapsed, longest: 0.0)
+    monkeypatch.setattr(codetr_wait, "RECORD_SECONDS", 0.0)
     monkeypatch.setattr(codetr_wait, "LINE_SECONDS", 0.0)
     monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
     monkeypatch.delenv(codetr_wait.FORMAT_VARIABLE, raising=False)
@@ -160,6 +161,12 @@ def test_what_follows_the_counted_part_has_words_of_its_own() -> None:
     waiting = Waiting([UNFINISHED] * 3 + [FINISHED], answers, log="/l", count="CC", total=4, then="stage: installing")
     run(waiting)
     assert waiting.lines == ["  [gpu-1] stage: the work 3/4", "  [gpu-1] stage: installing"]
+
+
+def test_a_long_job_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert [codetr_wait.pause(elapsed, 5.0) for elapsed in (0.0, 10.0, 30.0, 600.0)] == [1.0, 1.0, 3.0, 5.0]
+    assert codetr_wait.pause(600.0, 2.0) == 2.0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"done": 1}', '{"done": 1, "total": 0}', '{"done": "x", "total": 2}'])

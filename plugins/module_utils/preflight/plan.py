@@ -53,6 +53,13 @@ def folders_of(prefix: str) -> list[str]:
     return [prefix, f"{prefix}/receipts", f"{prefix}/cache", f"{prefix}/log"]
 
 
+def folders_to_make(state: dict[str, Any], prefix: str) -> list[str]:
+    """Those of them that are absent, or not as they are made: mode 0755, owned by who provisions."""
+    owner, found = state["user"]["owner"], {path: state["disks"][path]["self"] or {} for path in folders_of(prefix)}
+    made = {"type": "dir", "mode": 0o755, "uid": owner.get("uid"), "gid": owner.get("gid")}
+    return [path for path, entry in found.items() if any(entry.get(key) != value for key, value in made.items())]
+
+
 def _system(stage: Stage, state: dict[str, Any], ctx: Context) -> None:
     system, arch = state["os"], state["machine"]["arch"]
     if not ctx.release.supported:
