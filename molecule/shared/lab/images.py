@@ -41,6 +41,14 @@ systemctl enable systemd-networkd
 {APT_INSTALL} linux-image-amd64
 apt-get clean
 """
+# Hosts are thrown away: nothing need be on the disk before the next file is written, and nobody reads manuals there.
+DPKG = """\
+force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+"""
 CLEAN = "rm -rf /var/lib/apt/lists/*"
 VARIANTS = {
     "nopython": Variant(DEFAULT_IMAGE, "apt-get purge -qy 'python3*' && apt-get autoremove -qy --purge"),
@@ -74,6 +82,7 @@ def overlay(codename: str) -> dict[str, str]:
         "/etc/apt/sources.list.d/debian.sources": sources,
         "/etc/apt/apt.conf.d/90codetr-lab": aptsources.apt_settings(),
         "/etc/pip.conf": aptsources.pip_settings(),
+        "/etc/dpkg/dpkg.cfg.d/codetr-lab": DPKG,
         f"/etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
         f"/home/{USER}/.ssh/authorized_keys": key_pair().with_suffix(".pub").read_text(),
         "/etc/ssh/sshd_config.d/codetr-lab.conf": "PasswordAuthentication no\n",
