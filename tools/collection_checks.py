@@ -101,7 +101,11 @@ def build(folder: Path, home: Path, tools: Path, full: bool = False) -> Shipped:
     meta = yaml.safe_load((source / "galaxy.yml").read_text())
     tree = collections / "ansible_collections" / meta["namespace"] / meta["name"]
     with tarfile.open(tarball) as packed:
-        packed.extractall(tree, filter="data")
+        # Python 3.11.2, which Debian 12 has, knows no filters yet; the tarball is our own.
+        if hasattr(tarfile, "data_filter"):
+            packed.extractall(tree, filter="data")
+        else:
+            packed.extractall(tree)
     copy([name for name in names if name.startswith(TEST_FILES)], tree)
     return Shipped(tarball, tree, source, home, tools, full)
 
