@@ -25,12 +25,13 @@ options:
   state:
     description:
       - V(refreshed) updates the lists of packages. A repository that cannot be used is a failure.
-      - V(present) installs O(names).
+      - V(present) installs O(names). Nothing is run where all are installed.
+      - V(latest) does so too, and installed ones become what would be installed now.
       - V(chosen) has the package manager simulate each of O(sets) and returns the first that it can install.
         A set is passed over that would remove a package not in O(replaceable), install another kernel, or change another held package.
         When none can be installed, the message has the reasons for each.
     type: str
-    choices: [refreshed, present, chosen]
+    choices: [refreshed, present, latest, chosen]
     required: true
   names:
     description: The packages to install, each perhaps with a version, as the package manager takes it.
@@ -41,6 +42,10 @@ options:
     description: The suite to install the packages from. Empty leaves the choice to the package manager.
     type: str
     default: ""
+  refresh:
+    description: Update the lists of packages before an installation.
+    type: bool
+    default: false
   if_known:
     description: Leave out of O(names) those that no repository has.
     type: bool
@@ -123,6 +128,7 @@ EXAMPLES = r"""
   codetr.provision.codetr_system_packages:
     state: present
     names: [bzip2]
+    refresh: true
 """
 
 RETURN = r"""
@@ -162,6 +168,8 @@ progress:
   sample: "Setting up "
 """
 
+import re
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed
 from ansible_collections.codetr.provision.plugins.module_utils.command import Command, failure, run
@@ -185,7 +193,16 @@ class Door:
         return self.do(self.manager.refresh(), [(each.pattern, each.say) for each in self.manager.explain_refresh])
 
     def present(self) -> dict:
-        """Install."""
+        """Install what is missing."""
+        names = self.params["names"]
+        installed = self.manager.installed(Host(), "|".join(map(re.escape, names)))
+        # A name with a version is not that of a package, and one that is half installed is installed again.
+        return {"changed": False} if all(installed.get(name, {}).get("whole") for name in names) else self.latest()
+
+    def latest(self) -> dict:
+        """Install, or update."""
+        if self.params["refresh"]:
+            self.refreshed()
         names = [each for each in self.params["names"] if not self.params["if_known"] or self.manager.knows(self.ask, each)]
         if not names:
             return {"changed": False}
@@ -233,9 +250,10 @@ def main() -> None:
     each = {"packages": {**names, "required": True}, "lead": text, "branch": text, "suite": text, "leave": flag}
     module = AnsibleModule(
         {
-            "state": {"type": "str", "required": True, "choices": ["refreshed", "present", "chosen"]},
+            "state": {"type": "str", "required": True, "choices": ["refreshed", "present", "latest", "chosen"]},
             "names": {**names, "default": []},
             "suite": text,
+            "refresh": flag,
             "if_known": flag,
             "log": {"type": "path"},
             "explain": {"type": "list", "elements": "dict", "default": [], "options": explain},
@@ -243,7 +261,7 @@ def main() -> None:
             "replaceable": {"type": "str", "default": "(?!)"},
             "purpose": {"type": "str", "default": "these packages"},
         },
-        required_if=[("state", "present", ["names"]), ("state", "chosen", ["sets"])],
+        required_if=[("state", "present", ["names"]), ("state", "latest", ["names"]), ("state", "chosen", ["sets"])],
         supports_check_mode=True,
     )
     try:

@@ -172,13 +172,13 @@ def test_an_installation_that_fails_for_the_roles_reason(machine: Machine, tmp_p
     machine.says("apt-get", "Setting up dkms\nError! Build of nvidia.ko failed", rc=100)
     log = str(tmp_path / "log" / "x.log")
     explain = [{"pattern": "Error! Build of", "say": "DKMS could not build the module."}]
-    answer = machine.call(state="present", names=["dkms"], log=log, explain=explain)
+    answer = machine.call(state="present", names=["no-such-package"], log=log, explain=explain)
     assert answer["msg"].startswith("DKMS could not build the module. apt-get -y --no-install-recommends")
     assert Path(log).read_text().splitlines()[-1] == "Error! Build of nvidia.ko failed"
     machine.says("apt-get", "No space left on device\nError! Build of nvidia.ko failed", rc=100)
-    assert machine.call(state="present", names=["dkms"], explain=explain)["msg"].startswith("The disk is full.")
+    assert machine.call(state="present", names=["no-such-package"], explain=explain)["msg"].startswith("The disk is full.")
     machine.says("apt-get", "what nobody knows", rc=100)
-    assert machine.call(state="present", names=["dkms"])["msg"].startswith("The packages could not be installed.")
+    assert machine.call(state="present", names=["no-such-package"])["msg"].startswith("The packages could not be installed.")
 
 
 def test_a_package_that_no_repository_has_is_left_out(machine: Machine) -> None:
@@ -192,8 +192,18 @@ def test_a_package_that_no_repository_has_is_left_out(machine: Machine) -> None:
     assert machine.asked[-1].endswith(" install nvidia-driver-pinning-580")
 
 
+def test_what_is_installed_is_left_alone(machine: Machine) -> None:
+    """Stages of one run share a plan, so that a later one may ask for what an earlier one has installed."""
+    machine.says("apt-get", "")
+    assert machine.call(state="present", names=["dpkg", "apt"], refresh=True)["changed"] is False
+    assert machine.asked == []
+    assert machine.call(state="present", names=["dpkg", "apt=1.0"], refresh=True)["changed"] is True
+    assert machine.call(state="latest", names=["dpkg"])["changed"] is True
+    assert [line.split()[-1] for line in machine.asked] == ["update", "apt=1.0", "dpkg"]
+
+
 def test_check_mode_changes_nothing(machine: Machine) -> None:
     machine.says("apt-get", "", rc=1)
     assert machine.call(check=True, state="refreshed")["changed"] is True
-    assert machine.call(check=True, state="present", names=["git"])["changed"] is True
+    assert machine.call(check=True, state="present", names=["no-such-package"], refresh=True)["changed"] is True
     assert machine.asked == []
