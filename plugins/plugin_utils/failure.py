@@ -47,7 +47,7 @@ def explain_python(
     """
     needed = ".".join(map(str, oldest))
     needs = f"ansible-core {core} needs Python {needed} or newer there."
-    install = f"Install Python {needed} or newer (package python3 of the distribution), then run again."
+    install = f"Install Python {needed} or newer (on Debian and Ubuntu: apt-get install python3), then run again."
     match = re.search(r"^(.+)\tPython ((\d+)\.(\d+)\S*)", printed, re.MULTILINE)
     if not match:
         return f"The host has no Python; {needs} {install}"

@@ -33,8 +33,11 @@ def uses(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_door_knows_a_package_manager(path: Path) -> None:
-    documented = "  - module: ansible.builtin.package"
-    assert uses(path.read_text().replace(documented, "")) == []
+    text = path.read_text()
+    # A link in a module's documentation, and the fix for a host that cannot be probed for want of a Python.
+    for allowed in ("  - module: ansible.builtin.package", "(on Debian and Ubuntu: apt-get install python3)"):
+        text = text.replace(allowed, "")
+    assert uses(text) == []
 
 
 def test_the_rule_sees_a_package_manager() -> None:

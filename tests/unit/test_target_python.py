@@ -14,7 +14,7 @@ from ansible_collections.codetr.provision.plugins.plugin_utils import failure
 ROOT = Path(__file__).resolve().parents[2]
 # The oldest Python on a host, as each core says in its module_utils/basic.py.
 CORES = {"2.19.14": (3, 8), "2.20.10": (3, 9), "2.21.5": (3, 9)}
-INSTALL = "Install Python {} or newer (package python3 of the distribution)"
+INSTALL = "Install Python {} or newer (on Debian and Ubuntu: apt-get install python3)"
 USE = "Use ansible-core 2.19 on the controller, which supports Python 3.8"
 
 
@@ -60,7 +60,7 @@ def test_no_python_at_all(printed: str) -> None:
     message = failure.explain_python("/usr/bin/python3", printed, {"rc": 127}, "2.21.5", (3, 9))
     assert message is not None
     assert message.startswith("The host has no Python; ansible-core 2.21.5 needs Python 3.9 or newer there. Install Python 3.9")
-    assert "package python3" in message
+    assert "apt-get install python3" in message
 
 
 def test_an_interpreter_that_does_not_run() -> None:

@@ -12,6 +12,8 @@ from typing import Callable
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure, public
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.network import ca_bundle, environment
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.verdict import verdict
+from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 
 # aria2 retries single connections; patience.py retries the download.
 TRIES = 3
@@ -43,7 +45,8 @@ def program() -> str:
     """
     found = shutil.which("aria2c")
     if found is None:
-        raise FetchFailure("aria2c is not installed on this host. Install the package aria2, then run again.")
+        command = managers.of(Host()).to_install(["aria2"])
+        raise FetchFailure(f"aria2c is not installed on this host. Install the package aria2 ({command}) and run again.")
     return found
 
 
