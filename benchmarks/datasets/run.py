@@ -96,17 +96,15 @@ def line(name: str, runs: list[Figures]) -> float:
 
 def compare(folder: Path, archives: Path, rounds: int, port: int, title: str) -> None:
     """Both sides and the floor in turns, and the ratios."""
-    sides: dict[str, list[Figures]] = {"guide": [], "ours": [], "late": [], "extracted": [], "floor": []}
+    sides: dict[str, list[Figures]] = {"guide": [], "ours": [], "extracted": [], "floor": []}
     for _ in range(rounds):
         sides["guide"].append(guide(folder, port))
         sides["ours"].append(ours(folder, archives, port))
-        sides["late"].append(ours(folder, archives, port, "--late"))
         sides["extracted"].append(ours(folder, archives, port, "--extract-only"))
         sides["floor"].append(floor(folder, archives))
     print(f"\n{title}: medians of {rounds} rounds, peak memory and disk")
     walls = {name: line(name, runs) for name, runs in sides.items()}
     print(f"the guide takes {walls['guide'] / walls['ours']:.1f} times as long as ours")
-    print(f"extracting only complete archives (late) takes {walls['late'] / walls['ours']:.2f} times as long as ours")
     print(
         f"ours takes {walls['ours'] / walls['floor']:.2f} times the floor, {walls['extracted'] / walls['floor']:.2f} times where it stops "
         "with files that are extracted and checked by sha256 and CRC, as the guide and the floor do without checks"

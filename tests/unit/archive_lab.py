@@ -1,4 +1,4 @@
-"""Zips as no honest program writes them, places to extract to, and archives that arrive as a test wants them to."""
+"""Zips as no honest program writes them, and places to extract to."""
 
 from __future__ import annotations
 
@@ -119,34 +119,6 @@ def wait_for(condition: Callable[[], bool]) -> Iterator[None]:
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.001)
         yield
-
-
-class Arriving:
-    """An archive that grows by a script: at each look the next thing happens, and is told."""
-
-    def __init__(self, part: Path, script: Iterator[tuple[int, str]]) -> None:
-        self.path = str(part)
-        self.script = script
-
-    def state(self) -> tuple[int, str]:
-        return next(self.script)
-
-
-def arriving(src: Path, data: bytes, step: int = 1 << 16, until: Callable[[], bool] = lambda: True) -> Arriving:
-    """The data arrives in steps, waits until the condition holds, and gets its name."""
-    part = src.with_suffix(".part")
-
-    def script() -> Iterator[tuple[int, str]]:
-        for end in range(step, len(data) + step, step):
-            with part.open("ab") as handle:
-                handle.write(data[end - step : end])
-            yield min(end, len(data)), "running"
-        for _ in wait_for(until):
-            yield len(data), "running"
-        part.rename(src)
-        yield len(data), "done"
-
-    return Arriving(part, script())
 
 
 @contextmanager

@@ -8,11 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.archive import ahead
 from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import extract
 from ansible_collections.codetr.provision.plugins.module_utils.archive.header import HeaderWrong, read_local
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import Entry
-from archive_lab import Arriving, early, files, order, wait_for
+from archive_lab import files, order
 
 LARGE = 5 << 30
 
@@ -41,27 +40,7 @@ def test_a_member_beyond_4_gb(tmp_path: Path, sparse: Path) -> None:
     assert files(Path(option.dest)) == FOUND
 
 
-def test_the_walk_reads_wide_sizes_and_ends_at_a_hole(tmp_path: Path, sparse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "POLL_SECONDS", 0.001)
-    option, size, part = order(tmp_path, sparse), sparse.stat().st_size, sparse.with_suffix(".part")
-
-    def script() -> object:
-        sparse.rename(part)
-        for _ in wait_for(lambda: len(early(option)) == 2):
-            yield size, "running"
-        for _ in range(20):
-            yield size, "running"
-        assert {path.name for path in early(option)} == {"a", "b"}
-        part.rename(sparse)
-        yield size, "done"
-
-    extract(option, growing=Arriving(part, script()))  # type: ignore[arg-type]
-    assert files(Path(option.dest)) == FOUND
-
-
-@pytest.mark.parametrize("growing", [False, True])
-def test_more_members_than_16_bits_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, growing: bool) -> None:
-    monkeypatch.setattr(ahead, "POLL_SECONDS", 0.001)
+def test_more_members_than_16_bits_count(tmp_path: Path) -> None:
     number, kept = 66_000, 300
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
@@ -70,16 +49,8 @@ def test_more_members_than_16_bits_count(tmp_path: Path, monkeypatch: pytest.Mon
     src = tmp_path / "many.zip"
     src.write_bytes(body.getvalue())
     assert b"PK\6\6" in body.getvalue()[-200:]
-    option, part = order(tmp_path, src), src.with_suffix(".part")
-
-    def script() -> object:
-        src.rename(part)
-        for _ in wait_for(lambda: len(early(option)) >= kept):
-            yield len(body.getvalue()), "running"
-        part.rename(src)
-        yield len(body.getvalue()), "done"
-
-    extract(option, growing=Arriving(part, script()) if growing else None)  # type: ignore[arg-type]
+    option = order(tmp_path, src)
+    extract(option)
     assert files(Path(option.dest)) == {str(k): b"%d" % k for k in range(0, number, number // kept)}
 
 

@@ -1,4 +1,4 @@
-"""Archives that are not what they should be, disks that will not do: the same sentence for a whole archive and for one that arrives."""
+"""Archives that are not what they should be, and disks that will not do."""
 
 from __future__ import annotations
 
@@ -12,29 +12,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.codetr.provision.plugins.module_utils.archive import ahead, worker
+from ansible_collections.codetr.provision.plugins.module_utils.archive import worker
 from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order, extract
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Entry, Selection
-from archive_lab import Raw, arriving, beside, deflated, early, order, raw_zip, remount, small_disk
+from archive_lab import Raw, beside, deflated, order, raw_zip, remount, small_disk
 
 Run = Callable[[Order, bytes], None]
 GOOD = Raw("train2017/good.jpg", b"good")
 ZEROS = bytes(30_000_000)
 
 
-@pytest.fixture(params=["whole", "arriving"])
-def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Extract the archive's bytes: all there from the beginning, or arriving a few hundred at a time."""
-    monkeypatch.setattr(ahead, "POLL_SECONDS", 0.001)
+@pytest.fixture
+def run() -> Run:
+    """Extract the archive's bytes."""
 
     def whole(option: Order, data: bytes) -> None:
         Path(option.src).write_bytes(data)
         extract(option)
 
-    def slowly(option: Order, data: bytes) -> None:
-        extract(option, growing=arriving(Path(option.src), data, step=max(300, len(data) // 50)))
-
-    return whole if request.param == "whole" else slowly
+    return whole
 
 
 def assert_refused(run: Run, tmp_path: Path, data: bytes, said: str, selection: Selection = Selection("train2017/", 1)) -> None:  # noqa: B008
@@ -195,26 +191,3 @@ def test_numbers_that_are_cut_short(run: Run, tmp_path: Path) -> None:
     data[26:30] = struct.pack("<2H", len("train2017/a"), 8)
     data[41:49] = struct.pack("<2H", 1, 4) + b"1234"
     assert_refused(run, tmp_path, bytes(data), "its zip64 extra field is truncated")
-
-
-def test_the_early_work_of_a_bomb_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "POLL_SECONDS", 0.001)
-    many = raw_zip(*[deflated(f"train2017/{number:03}", bytes(1_000_000)) for number in range(300)])
-    one = raw_zip(GOOD, deflated("train2017/a", ZEROS))
-    lying = raw_zip(GOOD, deflated("train2017/a", ZEROS, size=10))
-    assert 4 < _written_early(tmp_path, "many", many) < (1 << 20) + 200 * len(many)
-    assert _written_early(tmp_path, "one", one) == 4
-    assert _written_early(tmp_path, "lying", lying) <= 4 + 10
-
-
-def _written_early(tmp_path: Path, name: str, data: bytes) -> int:
-    """The most bytes that lay in the temporary folder at one time before the refusal."""
-    option, seen = order(tmp_path, tmp_path / f"{name}.zip"), [0]
-
-    def look() -> bool:
-        seen.append(sum(path.stat().st_size for path in early(option)))
-        return len(seen) > 50
-
-    with pytest.raises(ArchiveRefused):
-        extract(option, growing=arriving(Path(option.src), data, until=look))
-    return max(seen)

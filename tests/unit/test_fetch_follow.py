@@ -7,12 +7,26 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.codetr.provision.plugins.module_utils.fetch import follow
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.follow import Follower
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.part import Part
 from fetch_lab import BODY, MIB, OTHER, control_file
+
+
+class Watched(Follower):
+    """Notes each new number of bytes that it knows to be on the disk."""
+
+    def __init__(self, part: Part, told: list[int]) -> None:
+        self._told = told
+        super().__init__(part)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_known" and value != getattr(self, "_known", -1):
+            self._told.append(value)
+        super().__setattr__(name, value)
 
 
 class Writer:
@@ -22,7 +36,7 @@ class Writer:
         self.part = Part(str(tmp_path / "file.zip"))
         self.told: list[int] = []
         self.read_at_the_end: list[int] = []
-        self.follower = Follower(self.part, self.told.append)
+        self.follower = Watched(self.part, self.told)
         self.path, self.control = Path(self.part.path), Path(self.part.control)
 
     def write(self, body: bytes, pieces: str, start: int = 0) -> None:

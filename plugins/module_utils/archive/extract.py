@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Callable
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive import inventory, manifest, space
-from ansible_collections.codetr.provision.plugins.module_utils.archive.ahead import Growing, empty, extract_ahead
-from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Entry, Member, Selection, select
+from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused, Member, Selection, select
 from ansible_collections.codetr.provision.plugins.module_utils.archive.pool import WorkerKilled, Workers, chunks, cpus, total
 from ansible_collections.codetr.provision.plugins.module_utils.archive.worker import FETCH_AGAIN, Writing
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.lock import Locked, lock
@@ -42,11 +41,8 @@ class Order:
     progress: str = ""
 
 
-def extract(order: Order, growing: Growing | None = None, check: bool = False) -> dict[str, Any]:
+def extract(order: Order, check: bool = False) -> dict[str, Any]:
     """Extract to ``order.dest``: ``{"changed", "files", "bytes"}``; with ``check``, only report whether it would change.
-
-    Args:
-        growing: the archive while it is being fetched to ``order.src``; members are extracted as they arrive.
 
     Raises:
         ArchiveRefused: it was not extracted; the text says why and how to fix it.
@@ -63,7 +59,7 @@ def extract(order: Order, growing: Growing | None = None, check: bool = False) -
     try:
         os.makedirs(os.path.dirname(order.dest), exist_ok=True)
         with lock(f"{order.dest}.lock"):
-            return _extract(order, growing, identity)
+            return _extract(order, identity)
     except Locked:
         raise ArchiveRefused(f"Another run is extracting {order.dest} right now. Wait for it to end, then run again.") from None
     except WorkerKilled as killed:
@@ -72,14 +68,13 @@ def extract(order: Order, growing: Growing | None = None, check: bool = False) -
         raise ArchiveRefused(f"{failed}: {error.strerror or error}. Fix that, then run again.") from error
 
 
-def _extract(order: Order, growing: Growing | None, identity: dict[str, Any]) -> dict[str, Any]:
+def _extract(order: Order, identity: dict[str, Any]) -> dict[str, Any]:
     for leftover in glob.glob(glob.escape(order.dest) + ".part-*"):
         shutil.rmtree(leftover)
     part = tempfile.mkdtemp(prefix=os.path.basename(order.dest) + ".part-", dir=os.path.dirname(order.dest))
     report = Progress(order.progress).paced("extract")
     try:
-        early = extract_ahead(growing, order.src, order.selection, part, report) if growing else set()
-        members = _write_rest(order, part, early, report)
+        members = _write(order, part, report)
         os.chmod(part, 0o755)
         # One call for all files: 118,000 fsyncs take minutes, and a rename before the sync could leave empty files after a power cut.
         _sync_disk(part)
@@ -95,23 +90,17 @@ def _extract(order: Order, growing: Growing | None, identity: dict[str, Any]) ->
     return {"changed": True, **done}
 
 
-def _write_rest(order: Order, part: str, early: set[Entry], report: Callable[[int, int], None]) -> list[Member]:
-    """Validate the complete archive, extract the remaining members to ``part``, and return all members."""
+def _write(order: Order, part: str, report: Callable[[int, int], None]) -> list[Member]:
+    """Validate the archive, extract its members to ``part``, and return them."""
     if not os.path.exists(order.src):
         raise ArchiveRefused(f"The archive {order.src} does not exist. Fetch it first.")
     with open(order.src, "rb") as archive:
         members = _read_index(order, archive)
-        rest = [member for member in members if member.entry not in early]
-        if len(rest) + len(early) != len(members):
-            # A member extracted early is not in the archive's central directory.
-            empty(part)
-            rest = members
-        _check_space(rest, part)
-        whole = total(members)
-        done = whole - total(rest)
+        _check_space(members, part)
+        done, whole = 0, total(members)
         report(done, whole)
         with Workers(Writing(archive.fileno(), order.src, part), cpus()) as workers:
-            for chunk, _unused in workers.each(chunks(rest)):
+            for chunk, _unused in workers.each(chunks(members)):
                 done += total(chunk)
                 report(done, whole)
     return members

@@ -66,7 +66,7 @@ class Selection:
 
 
 class Validator:
-    """Validates the members of an archive one by one, from the central directory or from local headers.
+    """Validates the members of an archive one by one.
 
     Attributes:
         possible: paths of all files seen so far below ``Selection.below``, selected or not.
@@ -144,14 +144,9 @@ def _check(name: str, flags: int, kind: int) -> str:
     return ""
 
 
-def too_much(declared: int, packed: int) -> bool:
-    """Whether the declared size is implausible for the compressed size."""
-    return declared > packed * RATIO_LIMIT + SLACK_BYTES
-
-
 def _check_bytes(infos: list[zipfile.ZipInfo], source: str, archive_bytes: int) -> None:
     declared = sum(info.file_size for info in infos)
-    if too_much(declared, archive_bytes):
+    if declared > archive_bytes * RATIO_LIMIT + SLACK_BYTES:
         raise refuse(source, f"its {archive_bytes} bytes declare {declared} uncompressed bytes, more than {RATIO_LIMIT} times as many")
 
 

@@ -1,8 +1,7 @@
-"""Fetch and extract several archives, each while it arrives, one download at a time."""
+"""Fetch and extract several archives: one download at a time, and each archive is extracted while the next one is downloaded."""
 
 from __future__ import annotations
 
-import mmap
 import os
 import select
 from collections.abc import Sequence
@@ -12,41 +11,13 @@ from typing import Any, Callable
 
 from ansible_collections.codetr.provision.plugins.module_utils.archive.extract import Order, extract
 from ansible_collections.codetr.provision.plugins.module_utils.archive.members import ArchiveRefused
-from ansible_collections.codetr.provision.plugins.module_utils.child import Child, WorkFailed
+from ansible_collections.codetr.provision.plugins.module_utils.child import Child
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.failure import FetchFailure
 from ansible_collections.codetr.provision.plugins.module_utils.fetch.place import Request, fetch
 
 NICE = 10
 # Number of parallel ``then`` steps once nothing is fetched or extracted any more.
 THEN_AT_ONCE = 2
-STATES = ("running", "done", "failed")
-
-
-class Arriving:
-    """The state of a download, shared by the process that fetches and the one that extracts.
-
-    Attributes:
-        path: the partial file.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        # Anonymous and shared between forked processes. Aligned 8-byte writes are atomic.
-        self._shared = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
-
-    def report(self, ready: int) -> None:
-        """Set the number of contiguous bytes on the disk."""
-        self._shared[0] = ready
-
-    def end(self, state: str) -> None:
-        """Set the state: ``done`` (verified and renamed) or ``failed``."""
-        self._shared[1] = STATES.index(state)
-
-    def state(self) -> tuple[int, str]:
-        """Return the contiguous bytes on the disk, and ``running``, ``done`` or ``failed``."""
-        # The state first: the bytes read after "running" may be too few, never too many.
-        state = STATES[self._shared[1]]
-        return self._shared[0], state
 
 
 @dataclass(frozen=True)
@@ -88,7 +59,6 @@ class _Running:
         self.answers: dict[str, dict[str, Any]] = {work.request.name: {} for work in works}
         self.afterwards: list[Work] = []
         self.children: dict[Child, tuple[str, Work]] = {}
-        self.arriving: dict[str, Arriving] = {}
 
     def run(self) -> dict[str, dict[str, Any]]:
         try:
@@ -114,20 +84,13 @@ class _Running:
         if not self.waiting:
             return
         work = self.waiting.pop(0)
-        arriving = self.arriving[work.request.name] = Arriving(f"{work.request.dest}.part")
-        self._start("fetch", work, "fetched", lambda: _fetch(work.request, arriving))
-        self._start("extract", work, "extracted", lambda: _niced(lambda: extract(work.order, growing=arriving)))
+        self._start("fetch", work, "fetched", lambda: asdict(fetch(work.request)))
 
     def _ended(self, child: Child) -> None:
         step, work = self.children.pop(child)
-        try:
-            self.answers[work.request.name][step] = child.answer()
-        except WorkFailed:
-            # The failed fetch reports the cause; the extraction has nothing to add.
-            if step == "extract" and self.arriving[work.request.name].state()[1] == "failed":
-                return
-            raise
+        self.answers[work.request.name][step] = child.answer()
         if step == "fetch":
+            self._start("extract", work, "extracted", lambda: _niced(lambda: extract(work.order)))
             self._fetch_next()
         elif step == "extract":
             if not work.keep:
@@ -150,13 +113,3 @@ def _niced(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run with lower CPU priority than the downloads, which are the bottleneck."""
     os.nice(NICE)
     return action()
-
-
-def _fetch(request: Request, arriving: Arriving) -> dict[str, Any]:
-    try:
-        outcome = fetch(request, ready=arriving.report)
-    except BaseException:
-        arriving.end("failed")
-        raise
-    arriving.end("done")
-    return asdict(outcome)

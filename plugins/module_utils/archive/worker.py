@@ -59,7 +59,6 @@ class Writing:
         """
         for parent in {os.path.dirname(member.path) for member in members}:
             os.makedirs(os.path.join(self.folder, parent), exist_ok=True)
-        # Not reused for other members: bytes read beyond these may not have arrived yet.
         window = Window(self.descriptor)
         for member in members:
             try:

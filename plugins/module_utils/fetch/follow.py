@@ -13,7 +13,7 @@ from ansible_collections.codetr.provision.plugins.module_utils.fetch.part import
 
 POLL_SECONDS = 0.2
 BLOCK = 1 << 20
-# Limit per poll of the control file, so that new bytes are reported even while hashing lags behind.
+# Limit per poll of the control file, so that a file that is restarted is noticed even while hashing lags behind.
 BLOCKS_AT_ONCE = 128
 
 
@@ -22,23 +22,16 @@ class Follower:
 
     The hash is valid only while the file is the same one and nothing before that point can have been rewritten. In any doubt it
     restarts from byte 0, at the latest in ``finish``.
-
-    Args:
-        ready: called from any thread with the number of contiguous bytes on the disk; with 0 when the file is restarted, as a
-            new file. Must not raise.
     """
 
-    def __init__(self, part: Part, ready: Callable[[int], None] | None) -> None:
+    def __init__(self, part: Part) -> None:
         self._part = part
-        self._ready = ready
-        self._known = -1
         self.restart()
 
     def restart(self) -> None:
         """Forget the file: it has been removed, or is about to be."""
         self._identity: tuple[int, int] | None = None
-        self._digest, self._hashed = hashlib.sha256(), 0
-        self._notify(0)
+        self._digest, self._hashed, self._known = hashlib.sha256(), 0, 0
 
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
@@ -59,7 +52,7 @@ class Follower:
             # A hole means that the file was truncated after we had read it.
             if self._is_another(now, now.st_size) or now.st_blocks * 512 < now.st_size:
                 self.restart()
-            self._notify(now.st_size)
+            self._known = now.st_size
             handle.seek(self._hashed)
             while self._take(handle, BLOCK):
                 on_block(self._hashed)
@@ -85,7 +78,7 @@ class Follower:
             if self._is_another(now, known):
                 self.restart()
                 self._identity = now.st_dev, now.st_ino
-            self._notify(known)
+            self._known = known
             handle.seek(self._hashed)
             for _unused in range(BLOCKS_AT_ONCE):
                 if stop.is_set() or not self._take(handle, min(BLOCK, known - self._hashed)):
@@ -100,9 +93,3 @@ class Follower:
         self._digest.update(data)
         self._hashed += len(data)
         return bool(data)
-
-    def _notify(self, known: int) -> None:
-        if known != self._known:
-            self._known = known
-            if self._ready is not None:
-                self._ready(known)

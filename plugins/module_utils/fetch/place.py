@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 from dataclasses import replace
-from typing import Callable
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -25,13 +24,8 @@ __all__ = ["Outcome", "Request", "fetch"]
 BLOCK = 1 << 20
 
 
-def fetch(request: Request, check: bool = False, ready: Callable[[int], None] | None = None) -> Outcome:
+def fetch(request: Request, check: bool = False) -> Outcome:
     """Make ``request.dest`` the artifact; with ``check``, only report whether it would change.
-
-    Args:
-        ready: called from any thread with the growing number of contiguous bytes in ``<dest>.part``; with 0 whenever the file is
-            restarted, as a new file of that name. Not called where ``dest`` is already correct. The bytes are verified only when
-            this function returns. Must not raise.
 
     Raises:
         FetchFailure: it could not be fetched; the text says why and how to fix it.
@@ -43,7 +37,7 @@ def fetch(request: Request, check: bool = False, ready: Callable[[int], None] | 
     try:
         os.makedirs(folder, exist_ok=True)
         with lock(f"{request.dest}.lock") as held:
-            return _existing(request, adjust=True) or _Fetching(request, held, ready).run()
+            return _existing(request, adjust=True) or _Fetching(request, held).run()
     except Locked:
         raise FetchFailure(f"Another run is fetching {request.dest} right now. Wait for it to end, then run again.") from None
     except OSError as error:
@@ -80,11 +74,11 @@ class _Mixed(Exception):
 class _Fetching:
     """One fetch under its lock: a mirror that is dead or wrong costs time, never the result."""
 
-    def __init__(self, request: Request, held: int, ready: Callable[[int], None] | None) -> None:
+    def __init__(self, request: Request, held: int) -> None:
         self.request = request
         self.held = held
         self.part = Part(request.dest)
-        self.follower = Follower(self.part, ready)
+        self.follower = Follower(self.part)
         self.progress = Progress(request.progress)
         self.part.restore()
         self.resumed = self.part.resumable()
