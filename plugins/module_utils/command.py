@@ -9,12 +9,11 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Iterable, List, Mapping, Tuple
+from typing import IO, Any, Iterable, Mapping
 
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import as_user
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import Run
 
-# Runs a command: exit status, standard output, standard error.
-Run = Callable[[List[str]], Tuple[int, str, str]]
 TAIL_BYTES = 16384
 TAIL_LINES = 20
 PAUSE = 10.0
@@ -67,12 +66,13 @@ def run(command: Command) -> Outcome:
     Raises:
         WorkFailed: it could not be started.
     """
-    until = time.monotonic() + command.retry_timeout
-    while True:
-        done = Outcome(**as_user(command.user, lambda: _execute(command), (OSError,)))
-        if done.rc == 0 or not command.retry_on or not re.search(command.retry_on, done.text) or time.monotonic() >= until:
-            return done
-        time.sleep(PAUSE)
+
+    def once(_argv: list[str]) -> tuple[int, str, str]:
+        done = as_user(command.user, lambda: _execute(command), (OSError,))
+        return done["rc"], done["text"], ""
+
+    rc, text, _unused = (patient(once, command.retry_on, command.retry_timeout) if command.retry_on else once)(command.argv)
+    return Outcome(rc, text)
 
 
 def failure(command: Command, done: Outcome, explanations: Iterable[tuple[str, str]]) -> str:

@@ -161,13 +161,14 @@ restore:
   sample: {"packages": ["dkms"], "kept": {"gcc": "needed by build-essential"}, "files": [], "sources": []}
 """
 
+import re
 from typing import Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.codetr.provision.plugins.module_utils.as_user import WorkFailed, as_user
 from ansible_collections.codetr.provision.plugins.module_utils.command import patient
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
-from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers, nvidia_repository
 from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManagerFailed
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot import changes, parse, restore, statefile
 from ansible_collections.codetr.provision.plugins.module_utils.snapshot.records import (
@@ -253,8 +254,14 @@ class Stage:
             watch |= state.note.files | state.note.leftovers | state.note.uninstall
         now = take(watch, self.params["links"])
         used = {path for _unused, files in statefile.others(self.folder, self.name).values() for path in files}
-        plan = changes.restorable(receipt, state, now, used, [*self.params["allowed"], *self.manager.own_files], self.params["own"])
+        allowed = [*self.params["allowed"], *map(re.escape, self.of_package_manager())]
+        plan = changes.restorable(receipt, state, now, used, allowed, self.params["own"])
         return bool(remember or state), remember, plan
+
+    def of_package_manager(self) -> list:
+        """The files that this stage may have written for the package manager."""
+        unattended = self.manager.unattended_file() if self.name == "nvidia_driver" else None
+        return [*nvidia_repository.own_files(self.manager, self.name), *([unattended[0]] if unattended else [])]
 
     def brought(self) -> set:
         """The packages that may be ours, by the receipt and by what was noted."""

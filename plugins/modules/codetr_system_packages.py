@@ -176,8 +176,9 @@ from ansible_collections.codetr.provision.plugins.module_utils.command import Co
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 from ansible_collections.codetr.provision.plugins.module_utils.package_manager import managers
 from ansible_collections.codetr.provision.plugins.module_utils.package_manager.choose import evaluate
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import Explanation
 
-FAILED = ("", "The packages could not be installed. The next run repeats unfinished steps.")
+FAILED = Explanation("", "The packages could not be installed. The next run repeats unfinished steps.")
 
 
 class Door:
@@ -190,7 +191,7 @@ class Door:
 
     def refreshed(self) -> dict:
         """Update the lists."""
-        return self.do(self.manager.refresh(), [(each.pattern, each.say) for each in self.manager.explain_refresh])
+        return self.do(self.manager.refresh(), self.manager.explain_refresh)
 
     def present(self) -> dict:
         """Install what is missing."""
@@ -206,9 +207,8 @@ class Door:
         names = [each for each in self.params["names"] if not self.params["if_known"] or self.manager.knows(self.ask, each)]
         if not names:
             return {"changed": False}
-        explanations = [(each.pattern, each.say) for each in self.manager.explain_install]
-        explanations += [(each["pattern"], each["say"]) for each in self.params["explain"]]
-        return self.do(self.manager.install(names, self.params["suite"]), [*explanations, FAILED])
+        more = [Explanation(**each) for each in self.params["explain"]]
+        return self.do(self.manager.install(names, self.params["suite"]), (*self.manager.explain_install, *more, FAILED))
 
     def chosen(self) -> dict:
         """Simulate one set after the other."""
@@ -231,7 +231,7 @@ class Door:
         rc, out, err = self.module.run_command(argv)
         return rc, out, err
 
-    def do(self, argv: list, explanations: list) -> dict:
+    def do(self, argv: list, explanations: tuple) -> dict:
         """Run a command that changes the host."""
         if self.module.check_mode:
             return {"changed": True, "tail": []}

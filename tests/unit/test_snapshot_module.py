@@ -155,6 +155,18 @@ def test_two_stages_share_a_source_and_a_package(bench: Bench):
     assert (done["packages"], done["files"], done["shared"]) == (["dkms", "gcc"], [source], [])
 
 
+@pytest.mark.parametrize(("stage", "own"), [("nvidia_driver", True), ("cuda_toolkit", False)])
+def test_a_stage_may_remove_what_it_wrote_for_the_package_manager_and_no_more(bench: Bench, stage: str, own: bool):
+    """Whatever a receipt lists: it may have been changed by somebody who cannot write to /etc."""
+    shared = "/etc/apt/sources.list.d/codetr-nvidia-cuda.sources"
+    drivers = [HOLD, "/etc/apt/preferences.d/codetr-nvidia-cuda-nvidia-driver"]
+    others = ["/etc/apt/sources.list.d/codetr-nvidia-cuda.sources.d", "/etc/passwd"]
+    bench.folder.mkdir()
+    bench.host = replace(bench.host, files=frozenset({shared, *drivers, *others}))
+    bench.receipt(stage, receipt={"remember": {"packages": [], "files": [shared, *drivers, *others]}})
+    assert bench.call("listed", stage)["restore"]["files"] == sorted([shared, *(drivers if own else [])])
+
+
 def test_check_mode_writes_nothing(bench: Bench):
     bench.check_mode = True
     assert bench.call("taken", requested=["aria2"])["changed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Callable, ClassVar, Collection, Dict, List, Mapping, Tuple
+from typing import Any, Callable, ClassVar, Collection, Dict, List, Mapping, NamedTuple, Tuple
 
 from ansible_collections.codetr.provision.plugins.module_utils.host.host import Host
 
@@ -36,8 +36,7 @@ class Simulation:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """A known failure: a regular expression on the output, and what it means and what to do."""
 
     pattern: str
@@ -72,7 +71,6 @@ class PackageManager(ABC):
         locked: regular expression on the output of a command that failed only because another one is at work.
         source_files: regular expression on the whole path of a file that names repositories.
         installing: the text that its output has once for each package that it installs.
-        own_files: regular expressions on the whole paths of the files that stages write for it, which removal may take back.
         explain_refresh, explain_install: known failures, first match first, without one for all others.
         explain_held: how a person releases held packages.
         repository_needs: packages that a repository with a key of its own needs.
@@ -85,7 +83,6 @@ class PackageManager(ABC):
     locked: str
     source_files: str
     installing: str
-    own_files: tuple[str, ...]
     explain_refresh: tuple[Explanation, ...]
     explain_install: tuple[Explanation, ...]
     explain_held: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.codetr.provision.plugins.module_utils.distribution import Release
+from ansible_collections.codetr.provision.plugins.module_utils.package_manager.manager import PackageManager
 from ansible_collections.codetr.provision.plugins.module_utils.stage import Context
 from ansible_collections.codetr.provision.plugins.module_utils.version import numbers
 
@@ -16,6 +17,12 @@ BASE = "https://developer.download.nvidia.com/compute/cuda/repos"
 KEY = "nvidia-cuda-apt-key"
 KEY_FILE = "3bf863cc.pub"
 NAME = "codetr-nvidia-cuda"
+
+
+def own_files(manager: PackageManager, user: str) -> list[str]:
+    """The files that a user of the repository may have written, and that removal may take back."""
+    files = manager.repository(NAME, "", user, 0, "")
+    return [files.source[0], files.keyring, *([files.priority[0]] if files.priority else [])]
 
 
 def carries(release: Release, minor: str) -> bool | None:

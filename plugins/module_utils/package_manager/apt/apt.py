@@ -34,12 +34,6 @@ class Apt(PackageManager):
     locked = "Could not get lock|Unable to lock directory"
     source_files = r"/etc/apt/sources\.list(?:\.d/(?!\.+$)[^/\x00-\x1f\x7f]+)?"
     installing = "Setting up "
-    own_files = (
-        r"/etc/apt/apt[.]conf[.]d/52codetr-provision-nvidia",
-        r"/etc/apt/sources[.]list[.]d/codetr-nvidia-cuda[.]sources",
-        r"/etc/apt/preferences[.]d/codetr-nvidia-cuda-(?:nvidia-driver|cuda-toolkit)",
-        r"/usr/share/keyrings/codetr-nvidia-cuda[.]asc",
-    )
     explain_refresh = texts.REFRESH
     explain_install = texts.INSTALL
     explain_held = "Held packages are released with `apt-mark unhold`."
